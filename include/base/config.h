@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The configuration file etc/keyward.yaml, declared once in include/tables/config.def.
+ *
+ *     const struct config *config;
+ *     int rc = config_load(op, "/etc/keyward/keyward.yaml", &problems, &config);
+ *     config->session_idle_sec ...
+ *     config_unref(config);
+ *
+ * A config never changes: SIGHUP loads a new one beside it.  Secrets are given as @file or as systemd credential and never
+ * printed.
+ */
+#ifndef KW_BASE_CONFIG_H
+#define KW_BASE_CONFIG_H
+
+#include <stdio.h>
+#include "base/node.h"
+#include "base/op.h"
+
+enum config_type {
+	CONFIG_STR,                     /* const char * */
+	CONFIG_PATH,                    /* const char *, absolute, or relative to the file's folder */
+	CONFIG_URL,                     /* const char *, https */
+	CONFIG_LISTEN,                  /* const char *, "address:port" */
+	CONFIG_SEC,                     /* int64_t seconds */
+	CONFIG_INT,                     /* int64_t */
+	CONFIG_BOOL,                    /* bool */
+	CONFIG_LEVEL,                   /* const char *, name of a log level */
+};
+
+/* C type of a key by its config type */
+#define CONFIG_C_STR const char *
+#define CONFIG_C_PATH const char *
+#define CONFIG_C_URL const char *
+#define CONFIG_C_LISTEN const char *
+#define CONFIG_C_SEC int64_t
+#define CONFIG_C_INT int64_t
+#define CONFIG_C_BOOL bool
+#define CONFIG_C_LEVEL const char *
+
+struct config {
+#define KEY(name, type, preset, min, max, when, text) CONFIG_C_##type name;
+#include "tables/config.def"
+#undef KEY
+	const char *file;               /* where it was read from; NULL for the presets alone */
+};
+
+/*
+ * Reads the file; NULL reads nothing and gives the presets.  Everything wrong (unknown, missing, duplicate, mistyped,
+ * out of range) is added to problems in one run; ERR_CONFIG when there is any.  *ret has one reference.
+ */
+int config_load(struct op *op, const char *file, struct problems *problems, const struct config **ret) MUST_CHECK;
+const struct config *config_ref(const struct config *config);
+void config_unref(const struct config *config);
+/* Names of keys that differ and take effect only at a start; comma separated, "" when none; belongs to the op. */
+char *config_needs_restart(struct op *op, const struct config *old, const struct config *new);
+/* Every key with its value and whether it is the preset, as YAML.  Secrets do not occur in it. */
+void config_show(FILE *out, const struct config *config);
+/* The sample file with the text of every key; etc/keyward.yaml is made of it. */
+void config_print_sample(FILE *out);
+/* The manual's section on the keys, as roff. */
+void config_print_manual(FILE *out);
+
+#endif

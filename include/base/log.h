@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The operator's log: one JSON object a line on standard error, at most 8 kB, every control character
+ * escaped (so that no value can forge a line).  Secrets are never passed to it.
+ *
+ *     log_line(LOG_LEVEL_WARNING, "directory.unreachable", "directory", name, "why", sentence, NULL);
+ */
+#ifndef KW_BASE_LOG_H
+#define KW_BASE_LOG_H
+
+enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Lines above this level are not written; the default is INFO. */
+void log_set_level(int level);
+int log_level(void);
+/* "error", "warning", ...; -1 when the name is none of them. */
+int log_level_parse(const char *name);
+/* Pairs of name and value (char *), ended by NULL; a NULL value is left out.  Values are cut at 1024 bytes. */
+void log_line(int level, const char *what, ...) __attribute__((sentinel));
+
+#endif

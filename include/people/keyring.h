@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Our own keys: signing keys with their rotation, the key that authenticates refresh tokens, the key of audit
+ * commitments, and the master key that seals them all.  A cache of the table keys, reloaded after a change has settled.
+ */
+#ifndef KW_PEOPLE_KEYRING_H
+#define KW_PEOPLE_KEYRING_H
+
+#include "base/json.h"
+#include "crypt/hash.h"
+#include "crypt/jws.h"
+#include "crypt/seal.h"
+
+struct keyring;
+
+/*
+ * Reads the master key and all keys; makes the missing ones (ES256, RS256, token_mac, commit) at the first start.
+ * ERR_SEAL when the master key is not the one the database was sealed with.  Sets op->svc->keyring.
+ */
+int keyring_open(struct op *op, const char *master_key_file) MUST_CHECK;
+void keyring_free(struct keyring *keyring);
+
+/* Signs with the newest active key of alg. */
+int keyring_sign(struct op *op, const char *alg, const char *typ, const json_t *claims, char **ret) MUST_CHECK;
+/* Verifies a token of our own with the published key that its kid names (RFC 7515 4.1.4); a key no longer published fails. */
+int keyring_verify(struct op *op, const char *typ, const char *token, size_t n, json_t **ret_claims) MUST_CHECK;
+/* The key set (RFC 7517 5): active, coming and retired keys that are still published; text in the op. */
+char *keyring_jwks(struct op *op);
+/* A new key of alg now; the old one stays published for config key_overlap. */
+int keyring_rotate(struct op *op, const char *alg) MUST_CHECK;
+/* Ends what is over its overlap; a job calls it. */
+int keyring_expire(struct op *op) MUST_CHECK;
+/* HMAC-SHA-256 under the token_mac key: authenticity of refresh tokens. */
+void keyring_mac(struct op *op, const struct hash_part *parts, size_t n, unsigned char ret[static SHA256_BYTES]);
+/* The master key, for sealing secrets of objects. */
+const struct master_key *keyring_master(struct op *op);
+/* Seals everything anew under the key in new_file, in one transaction. */
+int keyring_rewrap(struct op *op, const char *new_file) MUST_CHECK;
+
+#endif

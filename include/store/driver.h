@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The database, whichever engine it is.  There is no begin and no commit to call: work is a body that db_run runs in
+ * a transaction, and db_run returns when the outcome is durable.
+ *
+ *     static const struct sql find = SQL("SELECT login FROM users WHERE id = $1");
+ *
+ *     static int body(struct op *op, void *arg)                 // re-runnable: no effect but the database
+ *     {
+ *             struct db_rows *rows;
+ *             int rc = db_query(op, &find, ARGS(TEXT(id)), &rows);
+ *             while (!rc && (rc = db_next(rows)) > 0)
+ *                     puts(db_text(rows, 0));
+ *             return db_end(rows, rc);
+ *     }
+ *     rc = db_run(op, body, arg);
+ *
+ * Statements are constants of src/store/<table>.c in the house dialect (doc/CODING.md): $1 parameters, our own ids, times as
+ * integer milliseconds, no engine's functions.  SQL() puts each of them into a list that "keywardd -x sql" prints, so that a
+ * test can prepare every one of them on PostgreSQL.
+ */
+#ifndef KW_STORE_DRIVER_H
+#define KW_STORE_DRIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/op.h"
+
+struct db;
+struct db_rows;
+
+/* A statement constant.  Collected by the linker into one table: always `static const struct sql name = SQL("...");`
+ * written as SQL_DEFINE(name, "..."). */
+struct sql {
+	const char *name;
+	const char *text;
+};
+#define SQL_DEFINE(name, text) \
+	static const struct sql name __attribute__((section("kw_sql"), used, aligned(16))) = { #name, text }
+
+/* Calls visit for every statement constant of the program. */
+void sql_each(void (*visit)(const struct sql *sql, void *arg), void *arg);
+
+enum db_type { DB_NULL, DB_INT, DB_TEXT, DB_BLOB };
+
+struct db_value {
+	enum db_type type;
+	int64_t number;
+	const void *data;               /* stays the caller's until the call returns */
+	size_t size;
+};
+
+struct db_value db_value_int(int64_t number);
+struct db_value db_value_text(const char *text);        /* NULL becomes SQL NULL */
+struct db_value db_value_blob(const void *data, size_t size);
+
+#define INT_(x) db_value_int(x)
+#define TEXT_(x) db_value_text(x)
+#define BLOB_(x, n) db_value_blob((x), (n))
+#define NULL_ db_value_text(NULL)
+/* ARGS(TEXT_(id), INT_(now)): $1, $2.  NO_ARGS for none. */
+#define ARGS(...) (const struct db_value[]){ __VA_ARGS__ }, sizeof((const struct db_value[]){ __VA_ARGS__ }) / sizeof(struct db_value)
+#define NO_ARGS NULL, 0
+
+/*
+ * Opens the database named by dsn (a path: SQLite) without migrating it.  ERR_STORE with a sentence that says what and how
+ * to mend it; ERR_UNKNOWN_OUTCOME never.
+ */
+int db_open(struct op *op, const char *dsn, struct db **ret) MUST_CHECK;
+void db_close(struct db *db);
+/* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */
+int db_migrate(struct op *op, struct db *db) MUST_CHECK;
+
+/*
+ * Runs body in a transaction, perhaps shared with others (group commit), and returns its result once that is durable.
+ * A body that fails leaves nothing behind.  It may be run more than once.  Network is refused inside (assertion).
+ * ERR_BUSY: not begun before the deadline.  ERR_STORE: nothing happened.  ERR_UNKNOWN_OUTCOME: a commit was lost between us and
+ * the disk; the process ends soon after.
+ */
+int db_run(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
+/* The same for reading: a snapshot on a connection of its own, never waiting for writers. */
+int db_read(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
+/* True inside db_run and db_read. */
+bool db_is_inside(const struct op *op);
+/*
+ * To be called in a body of db_run: effect(arg) runs once, after the transaction is durable and before db_run returns, and
+ * never when it failed.  For caches such as the table of live sessions.  arg belongs to the op.  No database in it.
+ */
+void db_on_commit(struct op *op, void (*effect)(struct op *op, void *arg), void *arg);
+
+/* One statement without rows; *ret_changed (may be NULL) is the number of rows it touched. */
+int db_exec(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed) MUST_CHECK;
+/* One statement with rows: db_next gives 1 for a row, 0 for the end, negative for a failure.  db_end always. */
+int db_query(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret) MUST_CHECK;
+int db_next(struct db_rows *rows) MUST_CHECK;
+/* Gives the statement back; returns rc if it is negative, else 0.  NULL is fine. */
+int db_end(struct db_rows *rows, int rc);
+
+/* Columns of the current row, from 0; text and blob stay valid until the next db_next: copy with op_strdup. */
+int64_t db_int(struct db_rows *rows, int column);
+const char *db_text(struct db_rows *rows, int column);          /* NULL for SQL NULL */
+const void *db_blob(struct db_rows *rows, int column, size_t *ret_size);
+bool db_is_null(struct db_rows *rows, int column);
+/* Copies into the op; NULL stays NULL. */
+char *db_text_dup(struct op *op, struct db_rows *rows, int column);
+
+/*
+ * Many rows through one statement, the counted engine override: SQLite runs a prepared loop, another engine its own bulk
+ * way.  fill(arg, i, values) sets the parameters of row i.  Inside db_run only.
+ */
+int db_put_many(struct op *op, const struct sql *sql, size_t columns, size_t rows,
+    void (*fill)(void *arg, size_t row, struct db_value *values), void *arg) MUST_CHECK;
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Directories: read, stage, map, plan, guard, apply (house flow).  One reader for a whole directory and for one person who signs in.
+ */
+#ifndef KW_SYNC_SYNC_H
+#define KW_SYNC_SYNC_H
+
+#include "net/ldap.h"
+#include "people/catalog.h"
+#include "people/user.h"
+
+/* A connection to a directory, bound as its service account (kept in op->svc->ldap_pool between uses). */
+int directory_connect(struct op *op, const struct catalog_directory *directory, struct ldap **ret) MUST_CHECK;
+/* Gives it back; is_good false closes it. */
+void directory_release(struct op *op, const struct catalog_directory *directory, struct ldap *ldap, bool is_good);
+
+/* One person as read now, for a sign-in. */
+struct directory_person {
+	const char *dn;
+	struct user_change change;              /* person and wanted grants, ready for users_change */
+};
+/*
+ * Search-then-bind, first half: the one person in scope whose login attribute (or mail, when by_mail) equals name.  ERR_NOT_FOUND,
+ * ERR_AMBIGUOUS (two or more), ERR_UNREACHABLE, ERR_INCOMPLETE.  Groups and state are current.
+ */
+int directory_find_person(struct op *op, const struct catalog_directory *directory, const char *name, bool by_mail,
+    struct directory_person **ret) MUST_CHECK;
+/* Second half: is this his password?  A connection of its own, closed afterwards. */
+int directory_check_password(struct op *op, const struct catalog_directory *directory, const char *dn, const char *password,
+    struct ldap_bind_result *ret) MUST_CHECK;
+
+struct sync_counts {
+	int64_t read, skipped, groups, create, change, disable, enable, grant, end, unchanged, active_before;
+};
+
+/* One run from reading to the end (or to a frozen state, or, is_preview, to its plan).  cause: timer, hand, start.  *ret_run: its id, in the op. */
+int sync_run(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
+/* Goes on with runs that a stop of the daemon interrupted. */
+int sync_resume(struct op *op) MUST_CHECK;
+/* Lets a frozen run be applied. */
+int sync_approve(struct op *op, const char *run_id) MUST_CHECK;
+
+#endif
