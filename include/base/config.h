@@ -4,7 +4,7 @@
  *
  *     const struct config *config;
  *     int rc = config_load(op, "/etc/keyward/keyward.yaml", &problems, &config);
- *     config->session_idle_sec ...
+ *     config->session_idle (seconds) ...
  *     config_unref(config);
  *
  * A config never changes: SIGHUP loads a new one beside it.  Secrets are given as @file or as systemd credential and never

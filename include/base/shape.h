@@ -88,8 +88,8 @@ struct shape_list {
 
 /* All shapes, by name; NULL when unknown. */
 const struct shape *shape_find(const char *name);
-/* Every shape in order of the table. */
-const struct shape *const *shape_all(size_t *ret_n);
+/* Every shape in order of the table; NULL behind the last. */
+const struct shape *shape_at(size_t index);
 
 /*
  * Checks the node and fills a fresh struct of the shape (op memory): unknown keys ("did you mean"), missing, mistyped,

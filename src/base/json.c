@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* JSON: strict reading by jansson, canonical writing of our own (RFC 8785 for the values that we use). */
+#include "base/json.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define DEPTH_MAX 32
+
+static void
+release(void *value)
+{
+	json_decref(value);
+}
+
+json_t *
+json_own(struct op *op, json_t *value)
+{
+	if (value)
+		arena_on_free(op->mem, release, value);
+	return value;
+}
+
+/* jansson's own limit is 2048 levels: we want far fewer, before it builds them. */
+static bool
+is_too_deep(const char *bytes, size_t n)
+{
+	int depth = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = bytes[i];
+
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > DEPTH_MAX)
+				return true;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return false;
+}
+
+int
+json_read(struct op *op, const char *bytes, size_t n, json_t **ret_value)
+{
+	json_error_t error;
+	json_t *value;
+
+	if (is_too_deep(bytes, n))
+		return op_fail(op, ERR_MALFORMED, "JSON is nested deeper than %d levels", DEPTH_MAX);
+	value = json_loadb(bytes, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	if (!value)
+		return op_fail(op, ERR_MALFORMED, "JSON, line %d column %d: %s", error.line, error.column, error.text);
+	*ret_value = json_own(op, value);
+	return 0;
+}
+
+/* RFC 8785 3.2.2.2 */
+static void
+canon_string(struct buf *out, const char *text, size_t n)
+{
+	buf_add_char(out, '"');
+	for (size_t i = 0, start = 0; i <= n; i++) {
+		unsigned char c = i < n ? (unsigned char)text[i] : 0;
+		static const char shorts[] = "\b\t\n\f\r", letters[] = "btnfr";
+		const char *hit;
+
+		if (i < n && c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		buf_add_bytes(out, text + start, i - start);
+		start = i + 1;
+		if (i == n)
+			break;
+		if (c == '"' || c == '\\')
+			buf_printf(out, "\\%c", c);
+		else if (c && (hit = strchr(shorts, c)))
+			buf_printf(out, "\\%c", letters[hit - shorts]);
+		else
+			buf_printf(out, "\\u%04x", c);
+	}
+	buf_add_char(out, '"');
+}
+
+/* RFC 8785 3.2.3 sorts by UTF-16 code units: differs from bytes only for U+E000-U+FFFF against what lies above. */
+static int
+compare_utf16(const void *a, const void *b)
+{
+	const unsigned char *x = *(const unsigned char *const *)a, *y = *(const unsigned char *const *)b;
+
+	while (*x && *x == *y)
+		x++, y++;
+	if ((*x >= 0xf0) != (*y >= 0xf0) && *x >= 0xee && *y >= 0xee)
+		return *x >= 0xf0 ? -1 : 1;
+	return (int)*x - (int)*y;
+}
+
+static void canon(struct buf *out, const json_t *value);
+
+static void
+canon_object(struct buf *out, const json_t *object)
+{
+	size_t n = json_object_size(object), i = 0;
+	const char **names = arena_alloc(out->mem, (n + 1) * sizeof(*names));
+	const char *name;
+	json_t *member, *mutable_object = json_incref((json_t *)(uintptr_t)object);
+
+	json_object_foreach(mutable_object, name, member)
+		names[i++] = name;
+	qsort(names, n, sizeof(*names), compare_utf16);
+	buf_add_char(out, '{');
+	for (i = 0; i < n; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		canon_string(out, names[i], strlen(names[i]));
+		buf_add_char(out, ':');
+		canon(out, json_object_get(object, names[i]));
+	}
+	buf_add_char(out, '}');
+	json_decref(mutable_object);
+}
+
+static void
+canon(struct buf *out, const json_t *value)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		canon_object(out, value);
+		break;
+	case JSON_ARRAY:
+		buf_add_char(out, '[');
+		for (size_t i = 0; i < json_array_size(value); i++) {
+			if (i)
+				buf_add_char(out, ',');
+			canon(out, json_array_get(value, i));
+		}
+		buf_add_char(out, ']');
+		break;
+	case JSON_STRING:
+		canon_string(out, json_string_value(value), json_string_length(value));
+		break;
+	case JSON_INTEGER:
+		/* RFC 8785 3.2.2.3: beyond 2^53 a number would not survive other readers */
+		assert(llabs(json_integer_value(value)) <= 1LL << 53);
+		buf_printf(out, "%lld", (long long)json_integer_value(value));
+		break;
+	case JSON_REAL:
+		assert(!"floating point is not used");
+		break;
+	case JSON_TRUE:
+		buf_add(out, "true");
+		break;
+	case JSON_FALSE:
+		buf_add(out, "false");
+		break;
+	case JSON_NULL:
+		buf_add(out, "null");
+		break;
+	}
+}
+
+char *
+json_canonical(struct op *op, const json_t *value)
+{
+	struct buf out = buf_in(op->mem);
+
+	canon(&out, value);
+	return out.text;
+}
+
+char *
+json_text(struct op *op, const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY), *copy;
+
+	copy = op_strdup(op, text ? text : "null");
+	free(text);
+	return copy;
+}
+
+const char *
+json_get_text(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+int64_t
+json_get_int(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+bool
+json_get_bool(const json_t *object, const char *name)
+{
+	return json_is_true(json_object_get(object, name));
+}
