@@ -81,11 +81,13 @@ text_fold(struct arena *mem, const char *utf8)
 
 	if (!text_is_utf8(utf8, n))
 		return NULL;
+	if (!n)
+		return arena_strdup(mem, "");
 	folded = u8_casefold((const uint8_t *)utf8, n, NULL, UNINORM_NFKC, NULL, &length);
 	if (!folded)
 		return NULL;
-	copy = arena_memdup(mem, folded, length + 1);
-	copy[length] = '\0';
+	copy = arena_alloc(mem, length + 1);
+	memcpy(copy, folded, length);
 	free(folded);
 	return copy;
 }
