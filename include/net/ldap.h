@@ -3,11 +3,14 @@
  * The LDAP client: libldap over a socket that net/dial connected, non-blocking, every exchange with a deadline (libldap
  * alone can wait for ever in connect, in the TLS handshake and on half a PDU).  Referrals are never followed.
  *
- *     struct ldap *ldap;
- *     rc = ldap_open(op, &(struct ldap_options){ .url = "ldaps://dc1.clinic.test", .ca_file = "...", .tls = LDAP_TLS_LDAPS }, &ldap);
- *     rc = ldap_bind(op, ldap, dn, password, &result);
- *     rc = ldap_search(op, ldap, &search, on_entry, arg, &summary);
- *     ldap_close(ldap);
+ *     struct ldap_link *link;
+ *     rc = ldap_link_open(op, &(struct ldap_options){ .url = "ldaps://dc1.clinic.test", .ca_pem = "...", .tls = LDAP_TLS_LDAPS }, &link);
+ *     rc = ldap_link_bind(op, link, dn, password, &result);
+ *     rc = ldap_link_search(op, link, &query, on_entry, arg, &summary);
+ *     ldap_link_close(link);
+ *
+ * A link that failed once (ERR_UNREACHABLE, ERR_DEADLINE, ERR_LDAP_TLS, a search ended early) is dead: every later call on it fails,
+ * it never reconnects by itself.  (It is not called struct ldap, nor are the functions ldap_bind and ldap_search: libldap has those names.)
  */
 #ifndef KW_NET_LDAP_H
 #define KW_NET_LDAP_H
@@ -16,21 +19,27 @@
 #include "base/op.h"
 #include "base/text.h"
 
-/* There is no clear text: a directory without TLS is refused (RFC 4513 6.3.1), but for ldapi://. */
+/* There is no clear text: a directory without TLS is refused (RFC 4513 6.3.1). */
 enum ldap_tls { LDAP_TLS_LDAPS, LDAP_TLS_START };
 
 struct ldap_options {
 	const char *url;                /* ldaps://host[:port], ldap://host[:port] with LDAP_TLS_START */
 	enum ldap_tls tls;
-	const char *ca_file;            /* PEM; NULL: the system's */
-	int64_t timeout_ms;             /* of each exchange; the op's deadline holds besides */
+	const char *ca_pem;             /* certificates that the server's must lead to, PEM; NULL or "": the system's */
+	int64_t timeout_ms;             /* of each exchange (a page of a search is one); 0: 10 s.  The op's deadline holds besides */
 };
 
-struct ldap;
+/* "ldaps://host[:port]" or "ldap://host[:port]", nothing behind it; *ret_host in the op, without brackets.  ERR_INVALID. */
+int ldap_url_read(struct op *op, const char *url, bool *ret_is_ldaps, char **ret_host, int *ret_port) MUST_CHECK;
 
-/* Connects and secures the connection: certificate chain and name are verified, TLS 1.2 at least.  ERR_UNREACHABLE, ERR_DEADLINE, ERR_LDAP_TLS. */
-int ldap_open(struct op *op, const struct ldap_options *options, struct ldap **ret) MUST_CHECK;
-void ldap_close(struct ldap *ldap);
+struct ldap_link;
+
+/* Connects and secures the connection: certificate chain and name are verified, TLS 1.2 at least.
+ * ERR_UNREACHABLE, ERR_DEADLINE, ERR_LDAP_TLS; ERR_INVALID for a URL that is none. */
+int ldap_link_open(struct op *op, const struct ldap_options *options, struct ldap_link **ret) MUST_CHECK;
+void ldap_link_close(struct ldap_link *link);
+/* True once an exchange has failed so that the link cannot be used again. */
+bool ldap_link_is_dead(const struct ldap_link *link);
 
 enum ldap_bind_outcome {
 	LDAP_BIND_OK,
@@ -50,9 +59,10 @@ struct ldap_bind_result {
 
 /*
  * Simple bind with the password policy control (draft-behera-ldap-password-policy).  An empty password or one with a NUL never reaches
- * the wire (RFC 4513 5.1.2): outcome REFUSED.  Returns 0 whenever the server answered; failures are ERR_LDAP, ERR_DEADLINE.
+ * the wire (RFC 4513 5.1.2): outcome REFUSED, and so does an empty dn.  Returns 0 whenever the server said yes or no; ERR_LDAP when it said
+ * neither (busy, referral, protocol error), ERR_DEADLINE, ERR_UNREACHABLE.
  */
-int ldap_bind(struct op *op, struct ldap *ldap, const char *dn, const char *password, struct ldap_bind_result *ret) MUST_CHECK;
+int ldap_link_bind(struct op *op, struct ldap_link *link, const char *dn, const char *password, struct ldap_bind_result *ret) MUST_CHECK;
 
 struct ldap_value { const char *data; size_t size; };   /* terminated besides */
 
@@ -74,7 +84,7 @@ const char *ldap_value(const struct ldap_entry *entry, const char *name);
 
 enum ldap_scope { LDAP_BASE, LDAP_ONE, LDAP_SUBTREE };
 
-struct ldap_search {
+struct ldap_query {
 	const char *base;
 	enum ldap_scope scope;
 	const char *filter;             /* complete; values put in by ldap_filter() */
@@ -83,25 +93,28 @@ struct ldap_search {
 	int limit;                      /* ERR_TOO_LARGE after this many entries; 0: none */
 };
 
-struct ldap_search_summary {
+struct ldap_summary {
 	int64_t entries, referrals;     /* referrals are counted, not followed: an answer with any is incomplete */
 };
 
 /*
  * Streams entries to on_entry; entry memory is valid during the call only.  A negative return of on_entry ends the search and is returned.
  * Any result but success is ERR_INCOMPLETE (size limit, time limit, partial pages) or ERR_LDAP: never a short success.
- * noSuchObject at the base is ERR_NOT_FOUND.  Entry caps: 5 MB an entry, 1 MB a value (ERR_TOO_LARGE names the DN).
+ * noSuchObject at the base is ERR_NOT_FOUND.  Caps: 16 MB an entry (a larger one ends the
+ * link), 1 MB a value (ERR_TOO_LARGE names the DN), 256 attributes.  Attributes with options (cn;lang-de) are left out: they are others.
+ * on_entry must not use the link.  An attribute that the server names twice in one entry is ERR_LDAP (RFC 4511 4.1.7).
  */
-int ldap_search(struct op *op, struct ldap *ldap, const struct ldap_search *search,
-    int (*on_entry)(struct op *op, const struct ldap_entry *entry, void *arg), void *arg, struct ldap_search_summary *ret) MUST_CHECK;
+int ldap_link_search(struct op *op, struct ldap_link *link, const struct ldap_query *query,
+    int (*on_entry)(struct op *op, const struct ldap_entry *entry, void *arg), void *arg, struct ldap_summary *ret) MUST_CHECK;
 
 /* RFC 4515 3 escaping of a value in a filter; belongs to the op. */
 char *ldap_filter_escape(struct op *op, const char *value, size_t n);
 /* RFC 4514 2.4 escaping of a value in a DN. */
 char *ldap_dn_escape(struct op *op, const char *value);
 /*
- * A DN for comparison: parsed (RFC 4514), attribute types lower-case, values folded and re-escaped in one way, multi-valued RDNs sorted.
- * ERR_MALFORMED when it is no DN.
+ * A DN for comparison: parsed (RFC 4514), attribute types lower-case and by their short names, values folded with insignificant blanks
+ * taken out (RFC 4518 2.6.1) and re-escaped in one way (no comma stands inside a value), multi-valued RDNs sorted.
+ * ERR_MALFORMED when it is no DN, is empty, or has a value that is not UTF-8.
  */
 int ldap_dn_normalise(struct op *op, const char *dn, char **ret) MUST_CHECK;
 /* True when normalised dn_key is base_key or lies under it. */
@@ -114,7 +127,7 @@ struct ldap_root_dse {
 	bool has_paged_results, has_ppolicy, has_start_tls;
 	struct strings naming_contexts;
 };
-int ldap_read_root_dse(struct op *op, struct ldap *ldap, struct ldap_root_dse *ret) MUST_CHECK;
+int ldap_read_root_dse(struct op *op, struct ldap_link *link, struct ldap_root_dse *ret) MUST_CHECK;
 
 /* One certificate that the server showed, leaf first. */
 struct ldap_certificate {
@@ -122,7 +135,7 @@ struct ldap_certificate {
 	int64_t not_before_ms, not_after_ms;
 	const char *sha256;             /* hexadecimal */
 };
-/* The chain as shown, verified or not: for "directory add".  Works with a connection that ldap_open refused for its certificate, too. */
+/* The chain as shown, verified or not: for "directory add".  Works with a connection that ldap_link_open refused for its certificate, too. */
 int ldap_peek_certificates(struct op *op, const struct ldap_options *options, struct ldap_certificate **ret, size_t *ret_n) MUST_CHECK;
 
 #endif

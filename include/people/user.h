@@ -6,6 +6,7 @@
 #ifndef KW_PEOPLE_USER_H
 #define KW_PEOPLE_USER_H
 
+#include "policy/map.h"            /* struct wanted_grant */
 #include "store/user.h"
 
 /* A person as a directory tells of him, after mapping; all strings UTF-8 without control characters. */
@@ -17,13 +18,6 @@ struct person {
 	bool is_active;
 	const char *reason;                             /* "", disabled, expired, gone, out_of_scope */
 	int64_t until;                                  /* end of the account, 0: none; may lie ahead */
-};
-
-/* A role that a rule gives. */
-struct wanted_grant {
-	const char *role_id, *location_id;              /* NULL: everywhere */
-	const char *rule_id;
-	int64_t rule_version;
 };
 
 struct user_change {

@@ -10,9 +10,9 @@
 #include "people/user.h"
 
 /* A connection to a directory, bound as its service account (kept in op->svc->ldap_pool between uses). */
-int directory_connect(struct op *op, const struct catalog_directory *directory, struct ldap **ret) MUST_CHECK;
+int directory_connect(struct op *op, const struct catalog_directory *directory, struct ldap_link **ret) MUST_CHECK;
 /* Gives it back; is_good false closes it. */
-void directory_release(struct op *op, const struct catalog_directory *directory, struct ldap *ldap, bool is_good);
+void directory_release(struct op *op, const struct catalog_directory *directory, struct ldap_link *link, bool is_good);
 
 /* One person as read now, for a sign-in. */
 struct directory_person {
