@@ -69,11 +69,13 @@ int catalog_reload(struct op *op) MUST_CHECK;
 /* The current snapshot, held until the op ends. */
 const struct catalog_snapshot *catalog_get(struct op *op);
 
-/* By name without regard to case; NULL when there is none.  catalog_app compares the client_id letter by letter. */
+/* By name without regard to case; NULL when there is none.  catalog_app compares the client_id letter by letter (RFC 6749 2.2). */
 const struct catalog_role *catalog_role(const struct catalog_snapshot *c, const char *name);
 const struct catalog_location *catalog_location(const struct catalog_snapshot *c, const char *name);
 const struct catalog_directory *catalog_directory(const struct catalog_snapshot *c, const char *name);
+const struct catalog_rule *catalog_rule(const struct catalog_snapshot *c, const char *name);
 const struct catalog_app *catalog_app(const struct catalog_snapshot *c, const char *client_id);
+const struct catalog_app *catalog_app_by_name(const struct catalog_snapshot *c, const char *name);
 /* By id. */
 const struct catalog_role *catalog_role_by_id(const struct catalog_snapshot *c, const char *id);
 const struct catalog_location *catalog_location_by_id(const struct catalog_snapshot *c, const char *id);
