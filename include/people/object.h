@@ -48,6 +48,8 @@ struct object {
 
 /* Inside db_run or db_read: all current objects, parsed, ordered by kind and name_key.  keep owns their memory (it may be op). */
 int objects_read(struct op *op, struct op *keep, struct object **ret, size_t *ret_n) MUST_CHECK;
+/* Over ids and versions in their order: the same objects give the same mark, after a restart, too.  Belongs to the op. */
+const char *objects_mark(struct op *op, const struct object *objects, size_t n);
 
 /* A secret that is set together with its object.  Sealed or hashed by the caller, outside the transaction. */
 struct object_secret {
@@ -76,12 +78,14 @@ struct objects_options {
 	const char *source;             /* name of the file, or "request": begins every message */
 	bool is_dry_run;                /* check and compare, write nothing */
 	bool want_prune;                /* remove every object that no change names */
+	const char *mark;               /* NULL, or the mark that the objects must still have: else ERR_CONFLICT */
 };
 
 struct objects_result {
 	struct object_change *v;        /* the caller's changes, and behind them what pruning removes */
 	size_t n;
 	size_t created, changed, removed, unchanged;
+	const char *mark;               /* of the objects before the change */
 };
 
 /* Checks, writes, audits, and renews the catalog once that has settled.  n may be 0.  v is filled in. */
@@ -96,6 +100,8 @@ char *object_make_client_secret(struct op *op, struct object_secret **ret);
 
 /* The checks of src/people/object_check.c over the set as it will be; everything wrong is added to problems. */
 void objects_check(struct op *op, const struct object *set, size_t n, struct problems *problems);
+/* ERR_INVALID with every problem, a line each (problems_result tells only the first). */
+int objects_refuse(struct op *op, const struct problems *problems) MUST_CHECK;
 /* "https://app.test/cb": NULL when it may stand as a redirect URI, else what is wrong with it. */
 const char *object_uri_problem(const char *uri);
 /* The same for a directory's address and for an LDAP filter (RFC 4515). */

@@ -214,27 +214,6 @@ tie(struct op *op, struct snapshot *s)
 	return 0;
 }
 
-/* SHA-256 over ids and versions: the same objects give the same mark, after a restart, too. */
-static const char *
-mark_of(struct op *op, const struct object *objects, size_t n)
-{
-	struct buf text = buf_in(op->mem);
-	unsigned char hash[SHA256_BYTES];
-
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&text, "%s:%lld\n", objects[i].id, (long long)objects[i].version);
-	sha256(text.text, text.length, hash);
-	return hex_encode(op->mem, hash, 16);
-}
-
-static int
-object_compare(const void *a, const void *b)
-{
-	const struct object *x = a, *y = b;
-
-	return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->name_key, y->name_key);
-}
-
 static int
 build(struct op *op, void *arg)
 {
@@ -254,9 +233,7 @@ build(struct op *op, void *arg)
 	s = op_alloc(keep, sizeof(*s));
 	s->op = keep;
 	atomic_init(&s->references, 1);
-	if (n)
-		qsort(objects, n, sizeof(*objects), object_compare);
-	s->public.mark = mark_of(keep, objects, n);
+	s->public.mark = objects_mark(keep, objects, n);
 	fill(s, objects, n, secrets, n_secrets);
 	rc = tie(op, s);
 	if (rc) {

@@ -5,6 +5,7 @@
  */
 #include "people/object.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "audit/audit.h"
@@ -83,6 +84,26 @@ object_parse(struct op *keep, const struct object_row *row, struct object *ret)
 	return rc;
 }
 
+static int
+object_compare(const void *a, const void *b)
+{
+	const struct object *x = a, *y = b;
+
+	return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->name_key, y->name_key);
+}
+
+const char *
+objects_mark(struct op *op, const struct object *objects, size_t n)
+{
+	struct buf text = buf_in(op->mem);
+	unsigned char hash[SHA256_BYTES];
+
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&text, "%s:%lld\n", objects[i].id, (long long)objects[i].version);
+	sha256(text.text, text.length, hash);
+	return hex_encode(op->mem, hash, 16);
+}
+
 int
 objects_read(struct op *op, struct op *keep, struct object **ret, size_t *ret_n)
 {
@@ -99,7 +120,22 @@ objects_read(struct op *op, struct op *keep, struct object **ret, size_t *ret_n)
 		if (rc && keep != op)
 			rc = op_fail(op, rc, "%s", op_failure(keep));
 	}
+	/* In C, because engines order text differently. */
+	if (!rc && n)
+		qsort(*ret, n, sizeof(**ret), object_compare);
 	return rc;
+}
+
+int
+objects_refuse(struct op *op, const struct problems *problems)
+{
+	char *text = problems_text(op, problems);
+	size_t n = strlen(text);
+
+	while (n && text[n - 1] == '\n')
+		text[--n] = '\0';
+	op_forgive(op);
+	return op_fail(op, ERR_INVALID, "%s", text);
 }
 
 static struct object *
@@ -356,6 +392,9 @@ change_body(struct op *op, void *arg)
 
 	if (rc)
 		return rc;
+	work->result.mark = objects_mark(op, now, n);
+	if (work->options->mark && strcmp(work->options->mark, work->result.mark))
+		return op_fail(op, ERR_CONFLICT, "objects have been changed since the plan was shown; plan again");
 	work->set = op_alloc(op, (n + work->n_changes + 1) * sizeof(*now));
 	work->n_set = n;
 	if (n)
@@ -369,7 +408,7 @@ change_body(struct op *op, void *arg)
 		return rc;
 	objects_check(op, work->set, work->n_set, &problems);
 	if (problems.n)
-		return op_fail(op, ERR_INVALID, "%s", problems_text(op, &problems));
+		return objects_refuse(op, &problems);
 	for (size_t i = 0; i < work->result.n && !rc; i++)
 		rc = check_unused(op, &work->result.v[i]);
 	for (size_t i = 0; i < work->result.n && !rc && !work->options->is_dry_run; i++)
