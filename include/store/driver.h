@@ -3,12 +3,12 @@
  * The database, whichever engine it is.  There is no begin and no commit to call: work is a body that db_run runs in
  * a transaction, and db_run returns when the outcome is durable.
  *
- *     static const struct sql find = SQL("SELECT login FROM users WHERE id = $1");
+ *     SQL_DEFINE(user_login, "SELECT login FROM users WHERE id = $1");
  *
  *     static int body(struct op *op, void *arg)                 // re-runnable: no effect but the database
  *     {
  *             struct db_rows *rows;
- *             int rc = db_query(op, &find, ARGS(TEXT(id)), &rows);
+ *             int rc = db_query(op, &user_login, ARGS(TEXT_(id)), &rows);
  *             while (!rc && (rc = db_next(rows)) > 0)
  *                     puts(db_text(rows, 0));
  *             return db_end(rows, rc);
@@ -16,7 +16,7 @@
  *     rc = db_run(op, body, arg);
  *
  * Statements are constants of src/store/<table>.c in the house dialect (doc/CODING.md): $1 parameters, our own ids, times as
- * integer milliseconds, no engine's functions.  SQL() puts each of them into a list that "keywardd -x sql" prints, so that a
+ * integer milliseconds, no engine's functions.  SQL_DEFINE puts each of them into a list that "keywardd -x sql" prints, so that a
  * test can prepare every one of them on PostgreSQL.
  */
 #ifndef KW_STORE_DRIVER_H
@@ -29,8 +29,7 @@
 struct db;
 struct db_rows;
 
-/* A statement constant.  Collected by the linker into one table: always `static const struct sql name = SQL("...");`
- * written as SQL_DEFINE(name, "..."). */
+/* A statement constant; its name is unique in the program.  The linker collects them into one table. */
 struct sql {
 	const char *name;
 	const char *text;
@@ -68,6 +67,8 @@ struct db_value db_value_blob(const void *data, size_t size);
  */
 int db_open(struct op *op, const char *dsn, struct db **ret) MUST_CHECK;
 void db_close(struct db *db);
+/* True after a failed fsync: nothing can be promised any more, the process should end. */
+bool db_is_broken(struct db *db);
 /* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */
 int db_migrate(struct op *op, struct db *db) MUST_CHECK;
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What all engines share: the list of statements, db_run with its retries and effects, values.  Read db_run first.
+ */
+#include "store/driver.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/driver_int.h"
+
+#define TRIES_MAX 5
+
+#define DRIVER(name, start, text) extern const struct db_engine db_engine_##name;
+#include "tables/drivers.def"
+#undef DRIVER
+
+static const struct {
+	const struct db_engine *engine;
+	const char *start;
+} drivers[] = {
+#define DRIVER(name, start, text) { &db_engine_##name, start },
+#include "tables/drivers.def"
+#undef DRIVER
+};
+
+/* Bounds of the section that SQL_DEFINE fills; the linker makes them. */
+extern const struct sql __start_kw_sql[] __attribute__((weak));
+extern const struct sql __stop_kw_sql[] __attribute__((weak));
+
+size_t
+sql_count(void)
+{
+	return (size_t)(__stop_kw_sql - __start_kw_sql);
+}
+
+size_t
+sql_index(const struct sql *sql)
+{
+	assert(sql >= __start_kw_sql && sql < __stop_kw_sql);
+	return (size_t)(sql - __start_kw_sql);
+}
+
+void
+sql_each(void (*visit)(const struct sql *sql, void *arg), void *arg)
+{
+	for (size_t i = 0; i < sql_count(); i++)
+		visit(&__start_kw_sql[i], arg);
+}
+
+int
+db_open(struct op *op, const char *dsn, struct db **ret)
+{
+	for (size_t i = 0; i < countof(drivers); i++)
+		if (text_starts_with(dsn, drivers[i].start))
+			return drivers[i].engine->open(op, dsn, ret);
+	return op_fail(op, ERR_CONFIG, "no storage engine for %s", dsn);
+}
+
+void
+db_close(struct db *db)
+{
+	if (db)
+		db->engine->close(db);
+}
+
+bool
+db_is_broken(struct db *db)
+{
+	return db->engine->is_broken(db);
+}
+
+bool
+db_is_inside(const struct op *op)
+{
+	return op->txn;
+}
+
+/* Oldest first, as they were asked for. */
+static void
+run_effects(struct op *op, struct db_effect *effect)
+{
+	if (!effect)
+		return;
+	run_effects(op, effect->next);
+	effect->run(op, effect->arg);
+}
+
+static int
+run_once(struct op *op, struct db *db, bool is_write, int (*body)(struct op *, void *), void *arg)
+{
+	struct db_effect *effects;
+	struct db_txn *txn;
+	int rc = db->engine->begin(op, db, is_write, &txn);
+
+	if (rc)
+		return rc;
+	op->txn = txn;
+	rc = body(op, arg);
+	assert(rc || !txn->open_rows);
+	effects = txn->effects;
+	op->txn = NULL;
+	rc = db->engine->end(op, txn, rc);
+	if (!rc)
+		run_effects(op, effects);
+	return rc;
+}
+
+static int
+run(struct op *op, bool is_write, int (*body)(struct op *, void *), void *arg)
+{
+	int rc = 0;
+
+	assert(!op->txn);
+	for (int i = 0; i < TRIES_MAX; i++) {
+		rc = run_once(op, op->svc->db, is_write, body, arg);
+		if (rc != ERR_RETRY_TRANSACTION)
+			return rc;
+		op_forgive(op);
+		if (!op_left_ms(op))
+			break;
+	}
+	return op_fail(op, ERR_BUSY, "the database asked %d times to begin again", TRIES_MAX);
+}
+
+int
+db_run(struct op *op, int (*body)(struct op *, void *), void *arg)
+{
+	return run(op, true, body, arg);
+}
+
+int
+db_read(struct op *op, int (*body)(struct op *, void *), void *arg)
+{
+	return run(op, false, body, arg);
+}
+
+void
+db_on_commit(struct op *op, void (*run_effect)(struct op *, void *), void *arg)
+{
+	struct db_effect *effect = op_alloc(op, sizeof(*effect));
+
+	assert(op->txn && op->txn->is_write);
+	*effect = (struct db_effect){ op->txn->effects, run_effect, arg };
+	op->txn->effects = effect;
+}
+
+int
+db_exec(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed)
+{
+	assert(op->txn && op->txn->is_write);
+	return op->txn->db->engine->exec(op, op->txn, sql, args, n, ret_changed);
+}
+
+int
+db_query(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret)
+{
+	int rc;
+
+	assert(op->txn);
+	*ret = NULL;
+	rc = op->txn->db->engine->query(op, op->txn, sql, args, n, ret);
+	if (!rc) {
+		(*ret)->txn = op->txn;
+		(*ret)->op = op;
+		op->txn->open_rows++;
+	}
+	return rc;
+}
+
+int
+db_next(struct db_rows *rows)
+{
+	return rows->txn->db->engine->next(rows);
+}
+
+int
+db_end(struct db_rows *rows, int rc)
+{
+	if (rows) {
+		rows->txn->open_rows--;
+		rows->txn->db->engine->finish(rows);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static struct db_value
+value(struct db_rows *rows, int column)
+{
+	return rows->txn->db->engine->value(rows, column);
+}
+
+int64_t
+db_int(struct db_rows *rows, int column)
+{
+	return value(rows, column).number;
+}
+
+const char *
+db_text(struct db_rows *rows, int column)
+{
+	struct db_value v = value(rows, column);
+
+	return v.type == DB_NULL ? NULL : v.data;
+}
+
+const void *
+db_blob(struct db_rows *rows, int column, size_t *ret_size)
+{
+	struct db_value v = value(rows, column);
+
+	*ret_size = v.size;
+	return v.type == DB_NULL ? NULL : v.data;
+}
+
+bool
+db_is_null(struct db_rows *rows, int column)
+{
+	return value(rows, column).type == DB_NULL;
+}
+
+char *
+db_text_dup(struct op *op, struct db_rows *rows, int column)
+{
+	return op_strdup(op, db_text(rows, column));
+}
+
+int
+db_put_many(struct op *op, const struct sql *sql, size_t columns, size_t rows,
+    void (*fill)(void *arg, size_t row, struct db_value *values), void *arg)
+{
+	struct db_value *values = op_alloc(op, columns * sizeof(*values));
+	int rc = 0;
+
+	for (size_t i = 0; i < rows && !rc; i++) {
+		fill(arg, i, values);
+		rc = db_exec(op, sql, values, columns, NULL);
+	}
+	return rc;
+}
+
+struct db_value
+db_value_int(int64_t number)
+{
+	return (struct db_value){ .type = DB_INT, .number = number };
+}
+
+struct db_value
+db_value_text(const char *text)
+{
+	return (struct db_value){ .type = text ? DB_TEXT : DB_NULL, .data = text, .size = text ? strlen(text) : 0 };
+}
+
+struct db_value
+db_value_blob(const void *data, size_t size)
+{
+	return (struct db_value){ .type = DB_BLOB, .data = data, .size = size };
+}

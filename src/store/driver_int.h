@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What an engine offers to driver.c. */
+#ifndef KW_STORE_DRIVER_INT_H
+#define KW_STORE_DRIVER_INT_H
+
+#include "store/driver.h"
+
+/* Only between an engine and driver.c: run the whole body again. */
+#define ERR_RETRY_TRANSACTION (-1000)
+
+struct db_effect {
+	struct db_effect *next;
+	void (*run)(struct op *op, void *arg);
+	void *arg;
+};
+
+/* Head of every engine's transaction. */
+struct db_txn {
+	struct db *db;
+	bool is_write;
+	int open_rows;                  /* queries not yet ended */
+	struct db_effect *effects;      /* newest first */
+};
+
+/* Head of every engine's rows. */
+struct db_rows {
+	struct db_txn *txn;
+	struct op *op;
+};
+
+struct db_engine {
+	const char *name;
+	int (*open)(struct op *op, const char *dsn, struct db **ret);
+	void (*close)(struct db *db);
+	bool (*is_broken)(struct db *db);
+	int (*begin)(struct op *op, struct db *db, bool is_write, struct db_txn **ret);
+	/* Commits for rc 0, else takes everything of this transaction back.  Returns rc or the failure of the commit. */
+	int (*end)(struct op *op, struct db_txn *txn, int rc);
+	int (*exec)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);
+	int (*query)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret);
+	int (*next)(struct db_rows *rows);
+	void (*finish)(struct db_rows *rows);
+	/* The value stays valid until next. */
+	struct db_value (*value)(struct db_rows *rows, int column);
+	/* Several statements without parameters: a migration. */
+	int (*script)(struct op *op, struct db_txn *txn, const char *text);
+	/* A copy of the database beside it, before migrating from version; may be NULL. */
+	int (*copy)(struct op *op, struct db *db, int version);
+	/* What the tokens of schema files mean: @int @text @blob @strict. */
+	const char *type_int, *type_text, *type_blob, *type_strict;
+};
+
+/* Head of every engine's database. */
+struct db {
+	const struct db_engine *engine;
+};
+
+/* Position of a statement in the list of all, and their number: for caches. */
+size_t sql_index(const struct sql *sql);
+size_t sql_count(void);
+
+/* src/store/schema.c, made from src/store/schema by the build. */
+struct schema_step {
+	int version;
+	const char *name, *text;
+};
+extern const struct schema_step schema_steps[];
+extern const size_t schema_step_count;
+
+#endif

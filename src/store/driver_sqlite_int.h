@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The parts of the SQLite driver: transactions (driver_sqlite.c), opening and checkpoints (driver_sqlite_open.c), statements (driver_sqlite_stmt.c). */
+#ifndef KW_STORE_DRIVER_SQLITE_INT_H
+#define KW_STORE_DRIVER_SQLITE_INT_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "driver_int.h"
+
+#define SQLITE_ARGS_MAX 40
+
+struct sqlite_statement {
+	sqlite3_stmt *stmt;
+	bool is_taken;
+	short slots[SQLITE_ARGS_MAX];   /* index of $1, $2, ... in SQLite's count; 0: not used by the text */
+};
+
+struct sqlite_connection {
+	struct sqlite_connection *next;
+	sqlite3 *connection;
+	struct sqlite_statement *statements;    /* by sql_index */
+};
+
+/* Somebody who waits for the outcome of a batch. */
+struct sqlite_rider {
+	struct sqlite_rider *next;
+	sem_t done;
+	int rc;
+};
+
+struct sqlite_txn {
+	struct db_txn head;
+	struct sqlite_connection *connection;
+	struct sqlite_rider rider;
+};
+
+struct sqlite_db {
+	struct db head;
+	char *path;
+	pthread_mutex_t lock;
+	pthread_cond_t enter;           /* CLOCK_MONOTONIC */
+	bool is_busy;                   /* somebody holds the writer */
+	bool is_open;                   /* the shared transaction is begun; belongs to the holder of the writer */
+	bool is_broken;
+	int queued, n_riders;
+	struct sqlite_rider *riders;
+	struct sqlite_connection writer;
+	struct sqlite_connection *idle_readers;
+
+	/* checkpoints */
+	pthread_t checkpointer;
+	bool has_checkpointer;
+	atomic_bool must_stop;
+	atomic_int wal_pages;
+	sem_t wake;
+};
+
+int sqlite_fail(struct op *op, sqlite3 *connection, const char *what);
+int sqlite_open(struct op *op, const char *dsn, struct db **ret);
+void sqlite_close(struct db *db);
+int sqlite_copy(struct op *op, struct db *db, int version);
+int sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connection *connection, bool is_reader);
+void sqlite_connection_close(struct sqlite_connection *connection);
+
+int sqlite_exec(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);
+int sqlite_query(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret);
+int sqlite_next(struct db_rows *rows);
+void sqlite_finish(struct db_rows *rows);
+struct db_value sqlite_value(struct db_rows *rows, int column);
+void sqlite_reset_all(struct sqlite_connection *connection);
+
+
+
+extern const struct db_engine db_engine_sqlite;
+
+#endif

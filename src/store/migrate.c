@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Migrations: the files of src/store/schema in their order, each in a transaction of its own, forward only.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "store/driver_int.h"
+
+SQL_DEFINE(migrations_last, "SELECT COALESCE(MAX(version), 0) FROM schema_migrations");
+SQL_DEFINE(migrations_add, "INSERT INTO schema_migrations (version, name, applied_ms) VALUES ($1, $2, $3)");
+
+static const char migrations_table[] =
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version @int NOT NULL PRIMARY KEY, name @text NOT NULL, applied_ms @int NOT NULL) @strict;";
+
+/* Replaces @tokens by the engine's types. */
+static char *
+expand(struct op *op, const struct db_engine *engine, const char *text)
+{
+	const struct { const char *token, *type; } tokens[] = {
+		{ "@int", engine->type_int }, { "@text", engine->type_text },
+		{ "@blob", engine->type_blob }, { "@strict", engine->type_strict },
+	};
+	struct buf out = buf_in(op->mem);
+
+	while (*text) {
+		size_t plain = strcspn(text, "@"), i;
+
+		buf_add_bytes(&out, text, plain);
+		text += plain;
+		for (i = 0; *text && i < countof(tokens); i++)
+			if (text_starts_with(text, tokens[i].token)) {
+				buf_add(&out, tokens[i].type);
+				text += strlen(tokens[i].token);
+				break;
+			}
+		if (*text == '@' && i == countof(tokens))
+			buf_add_char(&out, *text++);
+	}
+	return out.text;
+}
+
+static int
+begin_body(struct op *op, void *arg)
+{
+	struct db_rows *rows;
+	int rc = op->txn->db->engine->script(op, op->txn, expand(op, op->txn->db->engine, migrations_table));
+
+	if (rc)
+		return rc;
+	rc = db_query(op, &migrations_last, NO_ARGS, &rows);
+	if (!rc && (rc = db_next(rows)) > 0)
+		*(int *)arg = (int)db_int(rows, 0);
+	return db_end(rows, rc);
+}
+
+static int
+step_body(struct op *op, void *arg)
+{
+	const struct schema_step *step = arg;
+	int rc = op->txn->db->engine->script(op, op->txn, expand(op, op->txn->db->engine, step->text));
+
+	return rc ? rc : db_exec(op, &migrations_add, ARGS(INT_(step->version), TEXT_(step->name), INT_(op->now_ms)), NULL);
+}
+
+int
+db_migrate(struct op *op, struct db *db)
+{
+	struct db *saved = op->svc->db;
+	int version = 0, rc;
+
+	op->svc->db = db;
+	rc = db_run(op, begin_body, &version);
+	if (!rc && version && version < schema_steps[schema_step_count - 1].version && db->engine->copy)
+		rc = db->engine->copy(op, db, version);
+	for (size_t i = 0; i < schema_step_count && !rc; i++) {
+		if (schema_steps[i].version <= version)
+			continue;
+		rc = db_run(op, step_body, (void *)(uintptr_t)&schema_steps[i]);
+		if (!rc)
+			log_line(LOG_LEVEL_NOTICE, "store.migrated", "step", schema_steps[i].name, NULL);
+	}
+	/* a newer schema is one that this release still runs on: migrations expand first and contract a release later */
+	if (!rc && version > schema_steps[schema_step_count - 1].version)
+		log_line(LOG_LEVEL_WARNING, "store.newer", "why", "the database was migrated by a newer release", NULL);
+	op->svc->db = saved;
+	return rc;
+}
