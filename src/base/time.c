@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Clocks; parsing and printing without the process's time zone. */
-#define _GNU_SOURCE
 #include "base/time.h"
 
 #include <ctype.h>
