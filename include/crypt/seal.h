@@ -27,7 +27,8 @@ const char *master_key_id(const struct master_key *key);
 
 int seal(struct op *op, const struct master_key *key, const char *purpose, const char *row_id, const void *plain, size_t n,
     unsigned char **ret, size_t *ret_n) MUST_CHECK;
-/* ERR_SEAL: another master key, another row or purpose, or changed bytes; the sentence says which key it wants. */
+/* ERR_SEAL: another master key, another row or purpose, or changed bytes; the sentence says which key it wants.
+ * A zero byte stands behind *ret, not counted: a sealed text opens as a string. */
 int unseal(struct op *op, const struct master_key *key, const char *purpose, const char *row_id, const void *sealed, size_t n,
     unsigned char **ret, size_t *ret_n) MUST_CHECK;
 /* The id of the master key that sealed it, 16 hexadecimal digits in the op; NULL when it is no sealed value. */
