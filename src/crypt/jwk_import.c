@@ -13,6 +13,7 @@
 #include "jwk_int.h"
 
 #define COORDINATE_BYTES 32
+#define MODULUS_MIN_BYTES 256           /* RFC 7518 3.3: 2048 bits */
 #define MODULUS_MAX_BYTES 1024
 #define EXPONENT_MAX_BYTES 8
 
@@ -150,6 +151,8 @@ import_rsa(struct op *op, const json_t *jwk, struct jwk **ret)
 
 	if (!read_number(op, jwk, "n", 0, MODULUS_MAX_BYTES, &n) || !read_number(op, jwk, "e", 0, EXPONENT_MAX_BYTES, &e))
 		return op_fail(op, ERR_INVALID, "n (up to 1024 bytes) and e (up to 8) of an RSA key are base64url without leading zeros");
+	if (n.n < MODULUS_MIN_BYTES || (n.n == MODULUS_MIN_BYTES && !(n.v[0] & 0x80)))
+		return op_fail(op, ERR_INVALID, "an RSA key needs at least 2048 bits");
 	/* RFC 8017 3.1: 3 <= e, odd */
 	if ((e.n == 1 && e.v[0] < 3) || !(e.v[e.n - 1] & 1))
 		return op_fail(op, ERR_INVALID, "e of an RSA key must be odd and at least 3");
