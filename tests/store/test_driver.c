@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What every storage engine must do, run on SQLite. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "store/driver.h"
+
+SQL_DEFINE(test_put, "INSERT INTO settings (name, value) VALUES ($1, $2)");
+SQL_DEFINE(test_set, "UPDATE settings SET value = $2 WHERE name = $1");
+SQL_DEFINE(test_get, "SELECT value FROM settings WHERE name = $1");
+SQL_DEFINE(test_all, "SELECT name, value FROM settings WHERE name >= $2 AND value <> $1 ORDER BY name");
+
+static struct services svc;
+static char folder[] = "/tmp/keyward-driver-XXXXXX";
+
+static void
+setup(void)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	cr_assert(mkdtemp(folder));
+	cr_assert_eq(db_open(op, op_printf(op, "%s/db", folder), &svc.db), 0, "%s", op_failure(op));
+	cr_assert_eq(db_migrate(op, svc.db), 0, "%s", op_failure(op));
+	op_end(op);
+}
+
+static void
+teardown(void)
+{
+	char command[100];
+
+	db_close(svc.db);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	cr_expect_eq(system(command), 0);
+}
+
+TestSuite(driver, .init = setup, .fini = teardown);
+
+struct pair {
+	const char *name, *value;
+	int rc;
+	int effects;
+};
+
+static void
+count_effect(struct op *op, void *arg)
+{
+	cr_expect_not(db_is_inside(op));
+	((struct pair *)arg)->effects++;
+}
+
+static int
+put(struct op *op, void *arg)
+{
+	struct pair *pair = arg;
+	int rc = db_exec(op, &test_put, ARGS(TEXT_(pair->name), TEXT_(pair->value)), NULL);
+
+	db_on_commit(op, count_effect, pair);
+	return rc ? rc : pair->rc;
+}
+
+static int
+get(struct op *op, void *arg)
+{
+	struct pair *pair = arg;
+	struct db_rows *rows;
+	int rc = db_query(op, &test_get, ARGS(TEXT_(pair->name)), &rows);
+
+	pair->value = NULL;
+	if (!rc && (rc = db_next(rows)) > 0)
+		pair->value = db_text_dup(op, rows, 0);
+	return db_end(rows, rc);
+}
+
+Test(driver, what_was_acknowledged_is_there)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "a", "1", 0, 0 };
+
+	cr_assert_eq(db_run(op, put, &pair), 0);
+	cr_assert_eq(pair.effects, 1);
+	cr_assert_eq(db_read(op, get, &pair), 0);
+	cr_assert_str_eq(pair.value, "1");
+	op_end(op);
+}
+
+Test(driver, a_failed_body_leaves_nothing_and_has_no_effect)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "a", "1", ERR_FORBIDDEN, 0 };
+
+	cr_assert_eq(db_run(op, put, &pair), ERR_FORBIDDEN);
+	cr_assert_eq(pair.effects, 0);
+	cr_assert_eq(db_read(op, get, &pair), 0);
+	cr_assert_null(pair.value);
+	op_end(op);
+}
+
+Test(driver, a_constraint_is_a_conflict_and_the_next_operation_works)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "a", "1", 0, 0 }, other = { "b", "2", 0, 0 };
+
+	cr_assert_eq(db_run(op, put, &pair), 0);
+	cr_assert_eq(db_run(op, put, &pair), ERR_CONFLICT);
+	op_forgive(op);
+	cr_assert_eq(db_run(op, put, &other), 0);
+	op_end(op);
+}
+
+static int
+write_in_read(struct op *op, void *arg)
+{
+	(void)arg;
+	return op->txn ? 0 : ERR_INTERNAL;
+}
+
+static int
+nested(struct op *op, void *arg)
+{
+	struct db_rows *outer, *inner;
+	int rc = db_query(op, &test_all, ARGS(TEXT_("zz"), TEXT_("")), &outer), seen = 0;
+
+	while (!rc && (rc = db_next(outer)) > 0) {
+		int rc2 = db_query(op, &test_all, ARGS(TEXT_("1"), TEXT_("a")), &inner);
+
+		while (!rc2 && (rc2 = db_next(inner)) > 0)
+			seen++;
+		rc = db_end(inner, rc2);
+	}
+	*(int *)arg = seen;
+	return db_end(outer, rc);
+}
+
+Test(driver, one_statement_may_be_open_twice)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair a = { "a", "1", 0, 0 }, b = { "b", "2", 0, 0 };
+	int seen = 0;
+
+	cr_assert_eq(db_run(op, put, &a), 0);
+	cr_assert_eq(db_run(op, put, &b), 0);
+	cr_assert_eq(db_read(op, nested, &seen), 0);
+	cr_assert_eq(seen, 2, "%d", seen);
+	cr_assert_eq(db_read(op, write_in_read, NULL), 0);
+	op_end(op);
+}
+
+static int
+increment(struct op *op, void *arg)
+{
+	struct pair pair = { "counter", NULL, 0, 0 };
+	char text[24];
+	int64_t changed;
+	int rc = get(op, &pair);
+
+	if (rc)
+		return rc;
+	snprintf(text, sizeof(text), "%d", atoi(pair.value) + 1);
+	rc = db_exec(op, &test_set, ARGS(TEXT_("counter"), TEXT_(text)), &changed);
+	if (!rc && changed != 1)
+		return ERR_INTERNAL;
+	/* every third is refused after its write */
+	return rc ? rc : (*(int *)arg)++ % 3 == 2 ? ERR_FORBIDDEN : 0;
+}
+
+static void *
+hammer(void *arg)
+{
+	long done = 0;
+	int turn = 0;
+
+	for (int i = 0; i < 60; i++) {
+		struct op *op = op_begin(&svc, NULL);
+
+		if (!db_run(op, increment, &turn))
+			done++;
+		op_end(op);
+	}
+	(void)arg;
+	return (void *)done;
+}
+
+Test(driver, many_writers_lose_nothing)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "counter", "0", 0, 0 };
+	pthread_t threads[12];
+	long sum = 0;
+
+	cr_assert_eq(db_run(op, put, &pair), 0);
+	for (size_t i = 0; i < countof(threads); i++)
+		pthread_create(&threads[i], NULL, hammer, NULL);
+	for (size_t i = 0; i < countof(threads); i++) {
+		void *done;
+
+		pthread_join(threads[i], &done);
+		sum += (long)done;
+	}
+	cr_assert_eq(db_read(op, get, &pair), 0);
+	cr_assert_eq(atol(pair.value), sum);
+	cr_assert_eq(sum, 12 * 40);
+	op_end(op);
+}
+
+static int
+hold(struct op *op, void *arg)
+{
+	(void)op;
+	usleep(300000);
+	*(int *)arg = 1;
+	return 0;
+}
+
+static void *
+holder(void *arg)
+{
+	struct op *op = op_begin(&svc, NULL);
+	int rc = db_run(op, hold, arg);
+
+	op_end(op);
+	return (void *)(long)rc;
+}
+
+Test(driver, entry_is_refused_when_the_deadline_is_over)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "a", "1", 0, 0 };
+	pthread_t thread;
+	int held = 0;
+
+	pthread_create(&thread, NULL, holder, &held);
+	usleep(50000);
+	op->deadline_ms = time_monotonic_ms() + 20;
+	cr_assert_eq(db_run(op, put, &pair), ERR_BUSY);
+	pthread_join(thread, NULL);
+	cr_assert_eq(held, 1);
+	op->deadline_ms = time_monotonic_ms() + 5000;
+	op_forgive(op);
+	cr_assert_eq(db_run(op, put, &pair), 0);
+	op_end(op);
+}
+
+Test(driver, migrating_again_changes_nothing)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	cr_assert_eq(db_migrate(op, svc.db), 0);
+	op_end(op);
+}
