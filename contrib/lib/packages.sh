@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# The Debian 12 packages, by what needs them; doc/dependencies.md says why.  To be sourced.
+BUILD_PACKAGES="build-essential autoconf automake pkg-config libjansson-dev libyaml-dev libssl-dev libsodium-dev libsqlite3-dev
+  libmicrohttpd-dev libldap-dev libgnutls28-dev libunistring-dev libcurl4-openssl-dev sqlite3"
+QUICKSTART_PACKAGES="slapd ldap-utils openssl curl jq python3 python3-jwt python3-cryptography procps"
+CHECK_PACKAGES="libcriterion-dev libjwt-dev libpq-dev postgresql nginx-light chromium valgrind wrk xz-utils"
+
+# Installs those of the packages that are missing.
+install_packages()
+{
+  missing=
+  for package; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
+  done
+  if [ -z "$missing" ]; then
+    echo "nothing is missing"
+    return 0
+  fi
+  as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "missing packages:$missing; install them as root" >&2; return 1; }
+    as_root=sudo
+  fi
+  echo "installing:$missing"
+  # slapd asks for an administrator's password and starts a server of its own; neither is wanted here.
+  echo "slapd slapd/no_configuration boolean true" | $as_root debconf-set-selections
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null ||
+    { echo "apt-get update failed" >&2; return 1; }
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"${TMPDIR:-/tmp}/keyward-apt.$$" 2>&1 ||
+    { tail -5 "${TMPDIR:-/tmp}/keyward-apt.$$" >&2; rm -f "${TMPDIR:-/tmp}/keyward-apt.$$"; return 1; }
+  rm -f "${TMPDIR:-/tmp}/keyward-apt.$$"
+}

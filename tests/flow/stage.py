@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The stage of a flow test: a real directory, a real daemon and what a person or an application does with them.
+
+    from stage import Stage
+    with Stage() as stage:
+        stage.ready()                       # directory added, objects applied, people synchronised
+        app = stage.app("demo")
+        code, memory = authorize(stage.browser(), app, "akeller", stage.password)
+        stage.check("it did", code)
+
+Every point is a TAP line.  All of it lives in a temporary folder and on free loopback ports, and goes with the test.
+KEYWARD_FLOW_KEEP=1 keeps the folder; its name is printed.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(TOP, "contrib", "lib"))
+
+from signin import App, Browser, Failure, authorize  # noqa: E402,F401  (tests take them from here)
+
+BUILD = os.environ.get("abs_builddir") or os.path.join(TOP, "build")
+SLAPD = os.path.join(TOP, "contrib", "slapd-fixture", "slapd.sh")
+REDIRECT_URI = "https://app.clinic.test/callback"
+
+
+def free_ports(n):
+    held = [socket.socket() for _ in range(n)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def run(*command, check=True, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=options.pop("timeout", 120), **options)
+    if check and done.returncode != 0:
+        raise Failure(f"{' '.join(str(word) for word in command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+class Stage:
+    def __init__(self, directory=True, config=None, slapd=()):
+        self.dir = tempfile.mkdtemp(prefix="keyward-flow-", dir="/tmp")
+        self.points = self.failed = 0
+        self.daemon, self.apps = None, {}
+        self.password, self.service_password = "willow-lantern-42", "sync-harbour-77"
+        ldap, ldaps, self.port, self.ops_port = free_ports(4)
+        self.issuer = f"https://localhost:{self.port}"
+        self.config_file = self.path("keyward.yaml")
+        self.settings = {
+            "organisation": "Tarn Valley Clinic", "issuer": self.issuer, "listen": f"127.0.0.1:{self.port}",
+            "ops_listen": f"127.0.0.1:{self.ops_port}", "tls_certificate": self.path("web.pem"), "tls_key": self.path("web.key"),
+            "socket": self.path("keyward.sock"), "database": self.path("keyward.db"), "master_key": self.path("master.key"),
+            "source_url": "https://keyward.test/source", "service_desk": "Service desk, extension 4400", **(config or {})}
+        self.ldap = {}
+        self.directory_wanted, self.slapd_options = directory, ("--port", ldap, "--tls-port", ldaps, "--fast", *slapd)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    # ---- points
+
+    def check(self, what, good, detail=None):
+        """One TAP point; gives whether it is good."""
+        self.points += 1
+        print(f"{'ok' if good else 'not ok'} {self.points} - {what}", flush=True)
+        if not good:
+            self.failed += 1
+            if detail is not None:
+                for line in str(detail).splitlines()[:40]:
+                    print(f"#   {line}", flush=True)
+        return bool(good)
+
+    def equal(self, what, found, expected):
+        return self.check(what, found == expected, f"found    {found!r}\nexpected {expected!r}")
+
+    def note(self, text):
+        for line in str(text).splitlines():
+            print(f"# {line}", flush=True)
+
+    # ---- beginning and end
+
+    def __enter__(self):
+        try:
+            self._certificates()
+            with open(os.open(self.settings["master_key"], os.O_CREAT | os.O_WRONLY, 0o400), "w") as file:
+                file.write(os.urandom(32).hex() + "\n")
+            for name, word in (("service.password", self.service_password),):
+                with open(os.open(self.path(name), os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+                    file.write(word + "\n")
+            self.write_config()
+            if self.directory_wanted:
+                self.start_directory()
+            return self
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, kind, failure, trace):
+        if kind is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            self.check(f"no exception ({kind.__name__})", False, "".join(traceback.format_exception(kind, failure, trace)[-6:]))
+            self.note(self.log_tail())
+        code = self.stop()
+        if code not in (None, 0, -signal.SIGTERM):
+            self.check("the daemon ended well", False, f"exit code {code}\n{self.log_tail()}")
+        reports = [line for line in self.log().splitlines() if "Sanitizer" in line or "runtime error:" in line]
+        if reports:
+            self.check("no sanitizer report", False, self.log_tail(60))
+        if self.directory_wanted:
+            subprocess.run([SLAPD, "stop", self.path("slapd")], capture_output=True, check=False)
+        print(f"1..{self.points}", flush=True)
+        if os.environ.get("KEYWARD_FLOW_KEEP"):
+            self.note(f"kept {self.dir}")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        if kind is None or issubclass(kind, Exception):
+            sys.exit(1 if self.failed else 0)
+
+    def _certificates(self):
+        """A certificate authority for https://localhost."""
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-keyout",
+            self.path("ca.key"), "-out", self.path("ca.pem"), "-subj", "/CN=Flow test CA", "-addext", "basicConstraints=critical,CA:TRUE",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.path("web.key"), "-out",
+            self.path("web.csr"), "-subj", "/CN=localhost")
+        with open(self.path("web.ext"), "w") as file:
+            file.write("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n")
+        run("openssl", "x509", "-req", "-in", self.path("web.csr"), "-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"), "-CAcreateserial",
+            "-days", "30", "-extfile", self.path("web.ext"), "-out", self.path("web.pem"))
+        self.ca_file = self.path("ca.pem")
+
+    def write_config(self, **changes):
+        """keyward.yaml from the settings; a setting of None is left out."""
+        self.settings.update(changes)
+        with open(self.config_file, "w") as file:
+            for name, value in self.settings.items():
+                if value is not None:
+                    file.write(f"{name}: {json.dumps(value)}\n")
+
+    # ---- the directory
+
+    def start_directory(self):
+        env = {**os.environ, "SAMPLE_PASSWORD": self.password, "SERVICE_PASSWORD": self.service_password}
+        run(SLAPD, "start", self.path("slapd"), *self.slapd_options, env=env, stdin=subprocess.DEVNULL)
+        for line in run(SLAPD, "env", self.path("slapd")).stdout.splitlines():
+            name, _, value = line.partition("=")
+            self.ldap[name] = value
+
+    def stop_directory(self):
+        run(SLAPD, "stop", self.path("slapd"))
+
+    def modify(self, ldif, program="ldapmodify"):
+        """Changes the directory as its administrator."""
+        return run(program, "-x", "-H", self.ldap["LDAP_URI"], "-D", self.ldap["LDAP_ADMIN_DN"], "-w", self.ldap["LDAP_ADMIN_PASSWORD"],
+                   "-e", "!relax", input=ldif)
+
+    def search(self, text, *attributes):
+        return run("ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", self.ldap["LDAP_URI"], "-D", self.ldap["LDAP_ADMIN_DN"],
+                   "-w", self.ldap["LDAP_ADMIN_PASSWORD"], "-b", self.ldap["LDAP_BASE"], text, *attributes).stdout
+
+    def dn(self, login):
+        return f"uid={login},ou=people,{self.ldap['LDAP_BASE']}"
+
+    # ---- the daemon
+
+    def start(self, wait=True, **env):
+        log = open(self.path("keywardd.log"), "ab")
+        self.daemon = subprocess.Popen([os.path.join(BUILD, "keywardd"), "--config", self.config_file], stdout=log, stderr=log,
+                                       stdin=subprocess.DEVNULL, env={**os.environ, **env})
+        log.close()
+        if wait:
+            self.wait_ready()
+        return self.daemon
+
+    def wait_ready(self, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.daemon.poll() is not None:
+                raise Failure(f"keywardd ended with {self.daemon.returncode}:\n{self.log_tail()}")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=2) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                pass
+            time.sleep(0.01)
+        raise Failure(f"keywardd is not ready after {seconds} s:\n{self.log_tail()}")
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends the daemon; gives its exit code, None when none ran."""
+        if self.daemon is None:
+            return None
+        if self.daemon.poll() is None:
+            self.daemon.send_signal(how)
+            try:
+                self.daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                self.daemon.kill()
+                self.daemon.wait()
+                self.daemon, code = None, "still alive after 30 s"
+                return code
+        code, self.daemon = self.daemon.returncode, None
+        return code
+
+    def log(self):
+        try:
+            with open(self.path("keywardd.log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def log_tail(self, lines=25):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def ops(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def metric(self, name):
+        for line in self.ops("/metrics").splitlines():
+            if line.startswith(f"keyward_{name} "):
+                return float(line.split()[1])
+        raise Failure(f"no metric {name}")
+
+    # ---- the command line
+
+    def keyward(self, *words, check=True, **options):
+        return run(os.path.join(BUILD, "keyward"), "--config", self.config_file, *words, check=check, **options)
+
+    def keyward_json(self, *words, **options):
+        return json.loads(self.keyward("--json", *words, **options).stdout)
+
+    def add_directory(self, *more, check=True):
+        return self.keyward("directory", "add", f"ldaps://127.0.0.1:{self.ldap['LDAPS_URI'].rsplit(':', 1)[1]}", "--name", "clinic",
+                            "--base", self.ldap["LDAP_BASE"], "--bind-dn", self.ldap["LDAP_BIND_DN"], "--password-file",
+                            self.path("service.password"), "--ca", self.ldap["LDAP_CA"], "--yes", *more, check=check)
+
+    def ready(self, sync=True):
+        """Started, with the directory, the objects of the sample clinic and its people."""
+        if self.daemon is None:
+            self.start()
+        self.add_directory()
+        self.keyward("apply", os.path.join(TOP, "etc", "presets", "clinic.yaml"))
+        self.keyward("apply", os.path.join(TOP, "contrib", "sample-clinic", "clinic.yaml"))
+        if sync:
+            self.keyward("sync", "run")
+
+    def user(self, login):
+        return self.keyward_json("user", "show", login)
+
+    def grants(self, login):
+        """{(role, location or None)}"""
+        return {(grant["role"], grant.get("location")) for grant in self.user(login)["grants"]}
+
+    # ---- people and applications
+
+    def browser(self, **options):
+        return Browser(self.ca_file, **options)
+
+    def app(self, name="demo", *more, redirect_uri=REDIRECT_URI):
+        """Adds an application and gives its side."""
+        words = ["app", "add", name] + (["--redirect-uri", redirect_uri] if redirect_uri else [])
+        made = self.keyward_json(*words, *more)
+        self.apps[name] = made
+        return App(self.issuer, made["client_id"], made.get("client_secret"), redirect_uri, self.ca_file)
+
+    def tokens(self, app, login, scope="openid profile email roles offline_access", browser=None):
+        """Signs in and redeems; gives (tokens, memory)."""
+        code, memory = authorize(browser or self.browser(), app, login, self.password, scope)
+        answer = app.redeem(code, memory)
+        if answer.status != 200:
+            raise Failure(f"the token endpoint answered {answer.status}: {answer.text[:300]}")
+        return answer.json, memory
