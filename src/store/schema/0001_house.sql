@@ -69,6 +69,7 @@ CREATE TABLE users (
 	login           @text NOT NULL,
 	login_key       @text NOT NULL,         -- folded; not unique: names are handed over
 	display_name    @text NOT NULL,
+	name_key        @text NOT NULL,         -- display_name folded
 	mail            @text,
 	mail_key        @text,
 	attributes      @text NOT NULL,         -- canonical JSON of the rest: given_name, family_name, phone, address, ...
@@ -80,7 +81,7 @@ CREATE TABLE users (
 	local_state     @text NOT NULL,         -- active, disabled
 	was_active      @int NOT NULL,          -- 1 when ever active: then never removed
 	created_ms      @int NOT NULL,
-	changed_ms      @int NOT NULL
+	changed_ms      @int NOT NULL           -- of what the directory tells; a local disabling leaves it
 ) @strict;
 CREATE UNIQUE INDEX users_identity ON users (directory_id, external_id);
 CREATE INDEX users_login ON users (login_key);
@@ -102,6 +103,8 @@ CREATE TABLE user_states (
 	source_id       @text NOT NULL
 ) @strict;
 CREATE INDEX user_states_current ON user_states (user_id, side) WHERE recorded_until IS NULL;
+-- Who was disabled lately.
+CREATE INDEX user_states_disabled ON user_states (valid_from) WHERE side = 'directory' AND state = 'disabled' AND recorded_until IS NULL;
 
 -- Groups of a directory, and who is directly in them.
 CREATE TABLE groups (
@@ -130,7 +133,7 @@ CREATE TABLE memberships (
 	source_id       @text NOT NULL
 ) @strict;
 CREATE INDEX memberships_member ON memberships (member_id) WHERE recorded_until IS NULL;
-CREATE INDEX memberships_group ON memberships (group_id) WHERE recorded_until IS NULL;
+CREATE INDEX memberships_nested ON memberships (group_id) WHERE recorded_until IS NULL AND member_kind = 'group';
 
 -- Who holds which role where, since when, why.
 CREATE TABLE grants (
@@ -226,12 +229,14 @@ CREATE TABLE audit_personal (
 -- Directory synchronisation.
 CREATE TABLE sync_runs (
 	id              @text NOT NULL PRIMARY KEY,
+	number          @int NOT NULL,          -- short name of the run in the rows below
 	directory_id    @text NOT NULL REFERENCES objects (id),
 	purpose         @text NOT NULL,         -- preview, run
 	state           @text NOT NULL,         -- reading, staged, planned, frozen, approved, applying, done, failed, abandoned
 	cause           @text NOT NULL,         -- timer, hand, start
 	catalog_mark    @text NOT NULL,         -- which versions of objects the plan was made with
 	counts          @text NOT NULL,         -- canonical JSON
+	plan_hash       @text NOT NULL,         -- SHA-256 over the plan, '' before there is one
 	failure         @text,
 	applied_seq     @int NOT NULL,          -- plan rows up to here are done
 	started_ms      @int NOT NULL,
@@ -239,35 +244,60 @@ CREATE TABLE sync_runs (
 	finished_ms     @int,
 	approved_by     @text
 ) @strict;
+CREATE UNIQUE INDEX sync_runs_number ON sync_runs (number);
 CREATE INDEX sync_runs_directory ON sync_runs (directory_id, started_ms);
+-- Two runs of one directory never go on at once.
+CREATE UNIQUE INDEX sync_runs_active ON sync_runs (directory_id) WHERE finished_ms IS NULL AND state <> 'frozen';
 
+-- What a run has read, until it ends: people, groups, and who is directly in which group.
 CREATE TABLE sync_entries (
-	run_id          @text NOT NULL,
+	run_no          @int NOT NULL,
 	seq             @int NOT NULL,
-	kind            @text NOT NULL,         -- user, group
+	external_id     @text NOT NULL,
+	dn_hash         @blob NOT NULL,         -- first 16 bytes of SHA-256 over the normalised DN
+	digest          @blob NOT NULL,
+	is_skipped      @int NOT NULL,          -- seen, but unusable: neither changed nor gone
+	login           @text NOT NULL,
+	display_name    @text NOT NULL,
+	mail            @text,
+	attributes      @text NOT NULL,         -- canonical JSON
+	is_active       @int NOT NULL,
+	reason          @text NOT NULL,
+	until_ms        @int,
+	facts           @text NOT NULL,         -- what attribute rules look at: canonical JSON [[name, key], ...]
+	PRIMARY KEY (run_no, seq)
+) @strict;
+CREATE UNIQUE INDEX sync_entries_identity ON sync_entries (run_no, external_id);
+
+CREATE TABLE sync_groups (
+	run_no          @int NOT NULL,
+	seq             @int NOT NULL,
 	external_id     @text NOT NULL,
 	dn              @text NOT NULL,
-	dn_key          @text NOT NULL,
-	digest          @blob NOT NULL,
-	body            @text NOT NULL,         -- canonical JSON of what was read
-	PRIMARY KEY (run_id, seq)
+	dn_key          @text NOT NULL,         -- normalised
+	name            @text NOT NULL,
+	digest          @blob NOT NULL,         -- over the row and its members
+	PRIMARY KEY (run_no, seq)
 ) @strict;
-CREATE UNIQUE INDEX sync_entries_identity ON sync_entries (run_id, external_id);
-CREATE INDEX sync_entries_dn ON sync_entries (run_id, dn_key);
+CREATE UNIQUE INDEX sync_groups_identity ON sync_groups (run_no, external_id);
 
+-- Edges of a group are written before its row: those without a group count for nothing.
 CREATE TABLE sync_edges (
-	run_id          @text NOT NULL,
-	group_external  @text NOT NULL,
-	member_dn_key   @text NOT NULL
+	run_no          @int NOT NULL,
+	member_hash     @blob NOT NULL,         -- as dn_hash
+	group_seq       @int NOT NULL,
+	PRIMARY KEY (run_no, member_hash, group_seq)
 ) @strict;
-CREATE INDEX sync_edges_member ON sync_edges (run_id, member_dn_key);
 
 CREATE TABLE sync_plan (
 	run_id          @text NOT NULL,
 	seq             @int NOT NULL,
-	action          @text NOT NULL,         -- create, change, disable, enable, grant, end
-	user_id         @text,
+	action          @text NOT NULL,         -- create, change, disable, enable, grant, end, member
+	user_id         @text,                  -- NULL: not known yet
 	external_id     @text NOT NULL,
-	body            @text NOT NULL,         -- canonical JSON: before, after, why
+	login           @text NOT NULL,
+	display_name    @text NOT NULL,
+	why             @text NOT NULL,
+	body            @text NOT NULL,         -- canonical JSON: what it was and what it becomes
 	PRIMARY KEY (run_id, seq)
 ) @strict;
