@@ -26,7 +26,7 @@ struct user_change {
 	size_t n_grants;
 	const char *user_id;                            /* out: the account's id; given when known already */
 	bool was_created;                               /* out */
-	bool has_changed;                               /* out */
+	bool has_changed;                               /* out: a row of his was written */
 };
 
 struct change_source {
@@ -35,11 +35,15 @@ struct change_source {
 };
 
 /*
- * Makes accounts be as the directory tells: creates who is new (never who is disabled and was not known), changes, disables,
+ * Makes accounts be as the directory tells (all of one directory): creates who is new (never who is disabled and was not known), changes, disables,
  * enables, gives and takes roles of rules; roles given by hand stay.  Disabling ends sessions and authorizations in the same
  * transaction.  Unchanged people cost one look and no write.
  */
 int users_change(struct op *op, struct user_change *v, size_t n, const struct change_source *source) MUST_CHECK;
+/* Names of the data in which the account differs from the person, blank separated; "" when none do.  Belongs to the op. */
+const char *users_compare(struct op *op, const struct user *user, const struct person *person);
+/* Names of the data in which the account differs from the person, blank separated; "" when none do.  Belongs to the op. */
+const char *users_compare(struct op *op, const struct user *user, const struct person *person);
 /* The account is gone from the directory or out of its scope: reason "gone" or "out_of_scope". */
 int users_gone(struct op *op, const char *const *user_ids, size_t n, const char *reason, const struct change_source *source) MUST_CHECK;
 /* The local side: stands beside the directory's. */
@@ -49,7 +53,7 @@ int users_grant(struct op *op, const char *user_id, const char *role_id, const c
 int users_revoke(struct op *op, const char *user_id, const char *role_id, const char *location_id) MUST_CHECK;
 /* Ends all sessions and authorizations of a person; with db_on_commit for the table of live ones. */
 int users_end_sessions(struct op *op, const char *user_id, const char *why, int64_t *ret_sessions, int64_t *ret_authorizations) MUST_CHECK;
-/* Accounts whose directory_until has passed by: disabled now (a job calls it; the directory sends no event for it). */
+/* Up to 100 accounts whose directory_until has passed by: disabled now (a job calls it; the directory sends no event for it). */
 int users_expire(struct op *op, int64_t *ret_count) MUST_CHECK;
 
 /* What ended; op->svc->on_end is told after the commit, one call for each (people may not look upstairs to issue/live.c). */
