@@ -1,15 +1,318 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The daemon's door. */
+/*
+ * The daemon: opens everything in order (the list in "steps"), waits for signals, and closes everything in the opposite order.
+ * Read run_daemon first.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "config.h"
+
+#include "base/lane.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "jobs.h"
 #include "print.h"
+#include "routes.h"
+#include "store/driver.h"
+
+#define DRAIN_MS 10000
+#define HEAD_DEADLINE_MS 10000
+#define BODY_DEADLINE_MS 30000
+#define CONNECTIONS_PER_LOOP 120
+
+static const char default_config[] = "/etc/keyward/keyward.yaml";
+
+struct daemon {
+	struct program program;
+	const char *config_file;
+	struct jobs *jobs;
+	struct door doors[3];
+	struct http_server *servers[3];         /* by enum door_kind */
+};
+
+/* Everything that is wrong with the file is told in one run. */
+static int
+load_config(const char *file, const struct config **ret)
+{
+	struct op *op = op_begin(NULL, NULL);
+	struct problems problems = problems_in(op, file);
+	int rc = config_load(op, file, &problems, ret);
+
+	if (problems.n)
+		fputs(problems_text(op, &problems), stderr);
+	else if (rc)
+		fprintf(stderr, "keywardd: %s\n", op_failure(op));
+	op_end(op);
+	return rc;
+}
+
+static int
+open_database(struct op *op, struct daemon *d)
+{
+	int rc = db_open(op, op->config->database, &d->program.svc.db);
+
+	return rc ? rc : db_migrate(op, d->program.svc.db);
+}
+
+static int
+open_lanes(struct op *op, struct daemon *d)
+{
+	(void)op;
+	d->program.svc.lanes = lanes_new(0);
+	return 0;
+}
+
+static int
+open_jobs(struct op *op, struct daemon *d)
+{
+	(void)op;
+	d->jobs = jobs_new(&d->program, d->program.svc.lanes);
+	d->program.svc.jobs = d->jobs;
+	return 0;
+}
+
+static int
+open_door(struct op *op, struct daemon *d, enum door_kind kind, struct http_options options)
+{
+	const char *authority = strstr(op->config->issuer, "://");
+	struct door *door = &d->doors[kind];
+
+	door->kind = kind;
+	door->program = &d->program;
+	if (kind == DOOR_PUBLIC) {
+		door->authority = authority ? authority + 3 : op->config->issuer;
+		door->is_https = text_starts_with(op->config->issuer, "https:");
+	}
+	options.head_deadline_ms = HEAD_DEADLINE_MS;
+	options.body_deadline_ms = BODY_DEADLINE_MS;
+	options.threads = (options.max_connections + CONNECTIONS_PER_LOOP - 1) / CONNECTIONS_PER_LOOP;
+	options.lanes = d->program.svc.lanes;
+	options.hooks = &route_hooks;
+	options.tag = door;
+	return http_open(op, &options, &d->servers[kind]);
+}
+
+static int
+open_doors(struct op *op, struct daemon *d)
+{
+	const struct config *config = op->config;
+	int rc;
+
+	rc = open_door(op, d, DOOR_OPS, (struct http_options){ .listen = config->ops_listen, .max_connections = 32 });
+	if (!rc)
+		rc = open_door(op, d, DOOR_SOCKET, (struct http_options){ .listen = op_printf(op, "unix:%s", config->socket),
+		    .max_connections = 64 });
+	if (!rc)
+		rc = open_door(op, d, DOOR_PUBLIC, (struct http_options){ .listen = config->listen, .certificate_file = config->tls_certificate,
+		    .key_file = config->tls_key, .max_connections = (int)config->max_connections,
+		    .max_per_address = (int)config->max_connections_per_address });
+	return rc;
+}
+
+static const struct step {
+	const char *what;
+	int (*open)(struct op *op, struct daemon *d);
+} steps[] = {
+	{ "database", open_database },
+	{ "lanes", open_lanes },
+	{ "jobs", open_jobs },
+	{ "doors", open_doors },
+};
+
+static int
+open_all(struct daemon *d)
+{
+	for (size_t i = 0; i < countof(steps); i++) {
+		struct op *op = program_op(&d->program);
+		int rc;
+
+		op->caller.kind = ACTOR_SYSTEM;
+		op->caller.actor = "start";
+		op->deadline_ms = time_monotonic_ms() + 600000;
+		rc = steps[i].open(op, d);
+		if (rc) {
+			log_line(LOG_LEVEL_ERROR, "service.refused", "step", steps[i].what, "error", error_row(rc)->name, "why", op_failure(op), NULL);
+			fprintf(stderr, "keywardd: %s\n", op_failure(op));
+			op_end(op);
+			return rc;
+		}
+		op_end(op);
+	}
+	return 0;
+}
+
+/* In the opposite order; works after a start that failed half-way, too. */
+static void
+close_all(struct daemon *d)
+{
+	d->program.is_ready = false;
+	for (size_t i = 0; i < countof(d->servers); i++) {
+		if (d->servers[i])
+			http_quiesce(d->servers[i]);
+	}
+	if (d->jobs)
+		jobs_stop(d->jobs);
+	for (size_t i = 0; i < countof(d->servers); i++)
+		http_close(d->servers[i], DRAIN_MS);
+	lanes_free(d->program.svc.lanes);
+	jobs_free(d->jobs);
+	db_close(d->program.svc.db);
+}
+
+/* SIGHUP: a good file is taken, a bad one changes nothing. */
+static void
+reload(struct daemon *d)
+{
+	struct op *op = program_op(&d->program);
+	struct problems problems = problems_in(op, d->config_file);
+	const struct config *config;
+	const char *later;
+
+	if (config_load(op, d->config_file, &problems, &config)) {
+		log_line(LOG_LEVEL_ERROR, "config.refused", "why", problems.n ? problems_text(op, &problems) : op_failure(op), NULL);
+		op_end(op);
+		return;
+	}
+	later = config_needs_restart(op, op->config, config);
+	log_set_level(log_level_parse(config->log_level));
+	log_line(LOG_LEVEL_NOTICE, "config.reloaded", "file", d->config_file, "wait for a restart", *later ? later : NULL, NULL);
+	program_set_config(&d->program, config);
+	op_end(op);
+}
+
+/* Until SIGTERM or SIGINT; 0, or 1 when the database cannot promise anything any more. */
+static int
+wait_for_end(struct daemon *d, const sigset_t *signals)
+{
+	while (true) {
+		int signal = sigtimedwait(signals, NULL, &(struct timespec){ .tv_sec = 1 });
+
+		if (signal == SIGHUP)
+			reload(d);
+		if (signal == SIGTERM || signal == SIGINT)
+			return 0;
+		if (db_is_broken(d->program.svc.db)) {
+			log_line(LOG_LEVEL_ERROR, "service.broken", "why", "the disk refused a commit: ending, so that a restart can look at what is there", NULL);
+			return 1;
+		}
+	}
+}
+
+/* Threads inherit the mask, so that only wait_for_end sees these signals. */
+static void
+harden(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	/* no core dump and no debugger of another process of the same user: memory holds keys */
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	umask(077);
+}
+
+static int
+run_daemon(const char *config_file)
+{
+	struct daemon d = { .config_file = config_file };
+	const struct config *config;
+	int64_t began_ms = time_monotonic_ms();
+	sigset_t signals;
+	int result = 1;
+
+	harden(&signals);
+	if (load_config(config_file, &config))
+		return 1;
+	log_set_level(log_level_parse(config->log_level));
+	program_init(&d.program, config);
+	if (!open_all(&d)) {
+		char took[24];
+
+		snprintf(took, sizeof(took), "%lld", (long long)(time_monotonic_ms() - began_ms));
+		d.program.is_ready = true;
+		log_line(LOG_LEVEL_NOTICE, "service.ready", "version", PACKAGE_VERSION, "issuer", config->issuer, "start_ms", took, NULL);
+		printf("keywardd %s is ready: %s\n", PACKAGE_VERSION, config->issuer);
+		fflush(stdout);
+		result = wait_for_end(&d, &signals);
+		log_line(LOG_LEVEL_NOTICE, "service.stopping", NULL);
+	}
+	close_all(&d);
+	program_clear(&d.program);
+	return result;
+}
+
+static int
+usage(FILE *out, int code)
+{
+	fputs("usage: keywardd [--config FILE]           run in the foreground\n"
+	    "       keywardd [--config FILE] --check   read the configuration and say what is wrong with it\n"
+	    "       keywardd -x TABLE                  print a table of the program; -x help lists them\n"
+	    "       keywardd --version | --help\n"
+	    "The configuration is read from /etc/keyward/keyward.yaml when --config is not given.\n", out);
+	return code;
+}
+
+static int
+check_config(const char *file)
+{
+	const struct config *config;
+
+	if (load_config(file, &config))
+		return 1;
+	config_unref(config);
+	printf("%s is good\n", file);
+	return 0;
+}
 
 int
 main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "-x"))
-		return print_table(argv[2]) ? 2 : 0;
-	fputs("usage: keywardd -x TABLE\n", stderr);
-	return 2;
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'C' }, { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	const char *file = default_config, *table = NULL;
+	bool want_check = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:x:Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'x':
+			table = optarg;
+			break;
+		case 'C':
+			want_check = true;
+			break;
+		case 'V':
+			printf("keywardd %s\n", PACKAGE_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, 2);
+		}
+	}
+	if (optind < argc)
+		return usage(stderr, 2);
+	if (table)
+		return print_table(table) ? 2 : 0;
+	return want_check ? check_config(file) : run_daemon(file);
 }

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The server itself: opens libmicrohttpd with its loops, keeps a list of connections, and sweeps those that are too slow
+ * (libmicrohttpd's own timeout starts anew with every byte, so that one byte a second holds a connection for ever).
+ * Read http_open first.
+ */
+#include "net/http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "http_int.h"
+
+#define CONNECTION_MEMORY_BYTES (32u << 10)
+#define SWEEP_MS 500
+#define MAX_PEM_BYTES (256u << 10)
+/* RFC 9325 3.1.1, 4.2: TLS 1.2 and 1.3, forward secrecy, no CBC with SHA-1 */
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-SHA1:-AES-128-CBC:-AES-256-CBC:%SERVER_PRECEDENCE"
+
+const char *
+http_pair(const struct http_pairs *pairs, const char *name, size_t *ret_count)
+{
+	const char *found = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < pairs->n; i++) {
+		if (strcmp(pairs->v[i].name, name) == 0 && count++ == 0)
+			found = pairs->v[i].value;
+	}
+	if (ret_count)
+		*ret_count = count;
+	return found;
+}
+
+const char *
+http_header(const struct request *request, const char *name, size_t *ret_count)
+{
+	const char *found = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < request->headers.n; i++) {
+		if (strcasecmp(request->headers.v[i].name, name) == 0 && count++ == 0)
+			found = request->headers.v[i].value;
+	}
+	if (ret_count)
+		*ret_count = count;
+	return found;
+}
+
+void
+reply_header(struct reply *reply, const char *name, const char *value)
+{
+	/* the array grows in steps of eight */
+	if (reply->headers.n % 8 == 0) {
+		struct http_pair *grown = arena_alloc(reply->mem, (reply->headers.n + 8) * sizeof(*grown));
+
+		if (reply->headers.n)
+			memcpy(grown, reply->headers.v, reply->headers.n * sizeof(*grown));
+		reply->headers.v = grown;
+	}
+	reply->headers.v[reply->headers.n++] = (struct http_pair){ arena_strdup(reply->mem, name), arena_strdup(reply->mem, value) };
+}
+
+void
+reply_body(struct reply *reply, int status, const char *content_type, const char *body, size_t size)
+{
+	reply->status = status;
+	reply->body = body;
+	reply->body_size = size;
+	reply_header(reply, "Content-Type", content_type);
+}
+
+void
+reply_redirect(struct reply *reply, const char *location)
+{
+	reply->status = 303;
+	reply->body = "";
+	reply->body_size = 0;
+	reply_header(reply, "Location", location);
+}
+
+/* A connection begins or ends: keep the list that the sweeper reads. */
+static void
+on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_ConnectionNotificationCode what)
+{
+	struct http_server *server = cls;
+	struct http_connection *c = *state;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		c = mem_new(sizeof(*c));
+		c->server = server;
+		c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		c->is_unix = server->is_unix;
+		c->peer_uid = c->is_unix ? http_peer_uid(c->fd) : UINT32_MAX;
+		http_address(c->is_unix ? NULL : MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, c->address);
+		c->deadline_ms = time_monotonic_ms() + server->head_deadline_ms;
+		*state = c;
+		pthread_mutex_lock(&server->lock);
+		c->next = server->connections;
+		if (c->next)
+			c->next->previous = c;
+		server->connections = c;
+		pthread_mutex_unlock(&server->lock);
+		return;
+	}
+	/* the descriptor is closed after this call: the sweeper must not know it any more */
+	pthread_mutex_lock(&server->lock);
+	if (c->previous)
+		c->previous->next = c->next;
+	else
+		server->connections = c->next;
+	if (c->next)
+		c->next->previous = c->previous;
+	pthread_mutex_unlock(&server->lock);
+	mem_free(c);
+	*state = NULL;
+}
+
+static void *
+sweeper_main(void *arg)
+{
+	struct http_server *server = arg;
+
+	pthread_mutex_lock(&server->lock);
+	while (!server->is_ending) {
+		int64_t now = time_monotonic_ms();
+		struct timespec until;
+
+		for (struct http_connection *c = server->connections; c; c = c->next) {
+			if (c->deadline_ms > now)
+				continue;
+			c->deadline_ms = TIME_NEVER_MS;
+			shutdown(c->fd, SHUT_RDWR);
+		}
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += SWEEP_MS * 1000000l;
+		until.tv_sec += until.tv_nsec / 1000000000l;
+		until.tv_nsec %= 1000000000l;
+		pthread_cond_timedwait(&server->wake, &server->lock, &until);
+	}
+	pthread_mutex_unlock(&server->lock);
+	return NULL;
+}
+
+static int
+read_pem(struct op *op, const char *file, const char *what, char **ret)
+{
+	FILE *in = fopen(file, "re");
+	char *text;
+	size_t n;
+
+	if (!in)
+		return op_fail(op, ERR_CONFIG, "cannot read the %s %s: %s", what, file, strerror(errno));
+	text = mem_new(MAX_PEM_BYTES + 1);
+	n = fread(text, 1, MAX_PEM_BYTES, in);
+	fclose(in);
+	if (!strstr(text, "-----BEGIN ")) {
+		mem_wipe(text, n);
+		mem_free(text);
+		return op_fail(op, ERR_CONFIG, "the %s %s is not in PEM", what, file);
+	}
+	*ret = mem_resize(text, n + 1);
+	return 0;
+}
+
+static int
+load_tls(struct op *op, struct http_server *server, const struct http_options *options)
+{
+	int rc;
+
+	if (!options->certificate_file || !options->certificate_file[0])
+		return 0;
+	rc = read_pem(op, options->certificate_file, "certificate", &server->certificate);
+	return rc ? rc : read_pem(op, options->key_file, "key of the certificate", &server->key);
+}
+
+static void
+server_free(struct http_server *server)
+{
+	if (server->fd >= 0)
+		close(server->fd);
+	/* after http_quiesce the name may be another daemon's */
+	if (server->unix_path && !server->is_quiet)
+		unlink(server->unix_path);
+	if (server->key)
+		mem_wipe(server->key, strlen(server->key));
+	mem_free(server->key);
+	mem_free(server->certificate);
+	mem_free(server->unix_path);
+	pthread_cond_destroy(&server->wake);
+	pthread_mutex_destroy(&server->lock);
+	mem_free(server);
+}
+
+static struct http_server *
+server_new(const struct http_options *options)
+{
+	struct http_server *server = mem_new(sizeof(*server));
+	pthread_condattr_t attr;
+
+	server->hooks = options->hooks;
+	server->lanes = options->lanes;
+	server->tag = options->tag;
+	server->head_deadline_ms = options->head_deadline_ms;
+	server->body_deadline_ms = options->body_deadline_ms;
+	server->fd = -1;
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&server->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	return server;
+}
+
+/* What the library has to tell is at most of interest when something is sought. */
+static void
+on_library_log(void *cls, const char *format, va_list args)
+{
+	char line[256];
+
+	(void)cls;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	vsnprintf(line, sizeof(line), format, args);
+#pragma GCC diagnostic pop
+	line[strcspn(line, "\r\n")] = '\0';
+	log_line(LOG_LEVEL_DEBUG, "http.library", "text", line, NULL);
+}
+
+/* Paths and queries are decoded by us, once (http_parse.c). */
+static size_t
+no_unescape(void *cls, struct MHD_Connection *connection, char *text)
+{
+	(void)cls, (void)connection;
+	return strlen(text);
+}
+
+static struct MHD_Daemon *
+start_daemon(struct http_server *server, const struct http_options *options)
+{
+	int loops = options->threads > 0 ? options->threads : 1;
+	int most = options->max_connections < loops * HTTP_CONNECTIONS_PER_LOOP ? options->max_connections : loops * HTTP_CONNECTIONS_PER_LOOP;
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem more[8];
+	int n = 0;
+
+	if (loops > 1)
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, loops, NULL };
+	if (options->max_per_address > 0 && !server->is_unix)
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_per_address, NULL };
+	if (server->certificate) {
+		flags |= MHD_USE_TLS;
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate };
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, server->key };
+		union { const char *in; void *out; } priorities = { .in = TLS_PRIORITIES };
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, priorities.out };
+	}
+	more[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
+	return MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_go, server,
+	    MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, server->fd,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned int)most,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+	    MHD_OPTION_URI_LOG_CALLBACK, http_exchange_begin, server,
+	    MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
+	    MHD_OPTION_NOTIFY_COMPLETED, http_exchange_end, server,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+	    MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+}
+
+int
+http_open(struct op *op, const struct http_options *options, struct http_server **ret)
+{
+	struct http_server *server = server_new(options);
+	int rc = load_tls(op, server, options);
+
+	if (!rc)
+		rc = http_listen(op, options->listen, &server->fd, &server->port, &server->unix_path);
+	server->is_unix = server->unix_path != NULL;
+	if (!rc) {
+		server->daemon = start_daemon(server, options);
+		if (!server->daemon)
+			rc = op_fail(op, ERR_CONFIG, "cannot start the HTTP server at %s: do certificate and key belong together?", options->listen);
+	}
+	if (!rc && pthread_create(&server->sweeper, NULL, sweeper_main, server) != 0)
+		rc = op_fail(op, ERR_SYSTEM, "cannot start a thread: %s", strerror(errno));
+	if (rc) {
+		if (server->daemon)
+			MHD_stop_daemon(server->daemon);
+		/* a daemon that was started has closed the socket */
+		if (server->daemon)
+			server->fd = -1;
+		server_free(server);
+		return rc;
+	}
+	server->has_sweeper = true;
+	*ret = server;
+	return 0;
+}
+
+int
+http_port(const struct http_server *server)
+{
+	return server->port;
+}
+
+void
+http_quiesce(struct http_server *server)
+{
+	int fd;
+
+	server->is_quiet = true;
+	fd = MHD_quiesce_daemon(server->daemon);
+	if (fd >= 0)
+		close(fd);
+	server->fd = -1;
+	if (server->unix_path)
+		unlink(server->unix_path);
+}
+
+static void
+stop_sweeper(struct http_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	server->is_ending = true;
+	pthread_mutex_unlock(&server->lock);
+	pthread_cond_signal(&server->wake);
+	pthread_join(server->sweeper, NULL);
+}
+
+void
+http_close(struct http_server *server, int64_t wait_ms)
+{
+	int64_t until = time_monotonic_ms() + wait_ms;
+
+	if (!server)
+		return;
+	if (!server->is_quiet)
+		http_quiesce(server);
+	while (server->under_way > 0 && time_monotonic_ms() < until)
+		usleep(5000);
+	stop_sweeper(server);
+	/* libmicrohttpd must not be stopped while it has suspended connections: then it is left to the end of the process */
+	if (server->suspended > 0) {
+		log_line(LOG_LEVEL_WARNING, "http.left_open", "why", "requests did not end in time", NULL);
+		return;
+	}
+	MHD_stop_daemon(server->daemon);
+	server_free(server);
+}

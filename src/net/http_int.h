@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What the files of the HTTP server share.  In reading order: http_listen.c (sockets), http.c (server, connections, sweeper),
+ * http_exchange.c (one request from head to answer), http_guard.c (what is refused), http_parse.c (texts into pairs).
+ */
+#ifndef KW_NET_HTTP_INT_H
+#define KW_NET_HTTP_INT_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <microhttpd.h>
+#include "net/http.h"
+
+#define HTTP_MAX_TARGET_BYTES 8192
+#define HTTP_MAX_HEADERS 100
+#define HTTP_MAX_COOKIES 50
+#define HTTP_MAX_PAIRS 64
+#define HTTP_MAX_VALUE_BYTES 8192
+#define HTTP_CONNECTIONS_PER_LOOP 120
+
+/* A connection as the sweeper sees it. */
+struct http_connection {
+	struct http_connection *previous, *next;
+	struct http_server *server;
+	int fd;
+	_Atomic int64_t deadline_ms;    /* monotonic; cut when it has passed; TIME_NEVER_MS while a handler works */
+	uint32_t peer_uid;
+	bool is_unix;
+	char address[INET6_ADDRSTRLEN];
+};
+
+struct http_server {
+	struct MHD_Daemon *daemon;
+	const struct http_hooks *hooks;
+	struct lanes *lanes;
+	const void *tag;
+	int64_t head_deadline_ms, body_deadline_ms;
+	int fd;                         /* listening socket; -1 after http_quiesce */
+	int port;
+	bool is_unix;
+	char *unix_path;                /* removed at the end */
+	char *certificate, *key;        /* PEM */
+	_Atomic int under_way;          /* requests from the end of the head to the end of the answer */
+	_Atomic int suspended;          /* of these, on lanes */
+	_Atomic bool is_quiet;          /* no new requests on old connections */
+	pthread_mutex_t lock;           /* of the members below */
+	pthread_cond_t wake;
+	struct http_connection *connections;
+	pthread_t sweeper;
+	bool has_sweeper, is_ending;
+};
+
+/* http_listen.c */
+int http_listen(struct op *op, const char *listen, int *ret_fd, int *ret_port, char **ret_unix_path) MUST_CHECK;
+/* IPv4, also when mapped into IPv6, as dotted quad; IPv6 as RFC 5952; "unix" otherwise. */
+void http_address(const struct sockaddr *peer, char ret[static INET6_ADDRSTRLEN]);
+uint32_t http_peer_uid(int fd);
+
+/* http_exchange.c: libmicrohttpd's callbacks; cls is the server. */
+void *http_exchange_begin(void *cls, const char *target, struct MHD_Connection *connection);
+enum MHD_Result http_exchange_go(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+    const char *version, const char *data, size_t *size, void **state);
+void http_exchange_end(void *cls, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
+
+/* http_guard.c: NULL when the head may be trusted, else why not. */
+const char *http_guard(const struct request *request, const char *method, const char *version, const char *target);
+/* True when the body has an encoding or type that nobody here reads (415). */
+bool http_guard_is_foreign_body(const struct request *request);
+
+/* http_parse.c: NULL and false on malformed input. */
+const char *http_parse_path(struct arena *mem, const char *target, size_t n);
+bool http_parse_pairs(struct arena *mem, const char *text, size_t n, struct http_pairs *ret);
+bool http_parse_cookies(struct arena *mem, const char *text, struct http_pairs *ret);
+enum http_method http_parse_method(const char *name);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What monitoring asks on the loopback listener: alive, ready, numbers. */
+#include <string.h>
+
+#include "base/metric.h"
+#include "routes.h"
+
+HANDLER(probe_health);
+HANDLER(probe_ready);
+HANDLER(probe_metrics);
+
+static int
+answer(struct reply *reply, int status, const char *text)
+{
+	reply_body(reply, status, "text/plain; charset=utf-8", text, strlen(text));
+	return 0;
+}
+
+int
+probe_health(struct op *op, struct request *request, struct reply *reply)
+{
+	(void)op, (void)request;
+	return answer(reply, 200, "ok\n");
+}
+
+/* Ready is who would serve a sign-in now: started, not stopping, and with room in the queue. */
+int
+probe_ready(struct op *op, struct request *request, struct reply *reply)
+{
+	const struct door *door = request->listener;
+
+	(void)op;
+	if (!door->program->is_ready)
+		return answer(reply, 503, "stopping\n");
+	return answer(reply, 200, "ready\n");
+}
+
+int
+probe_metrics(struct op *op, struct request *request, struct reply *reply)
+{
+	char *text = metrics_text(op);
+
+	(void)request;
+	reply_body(reply, 200, "text/plain; version=0.0.4; charset=utf-8", text, strlen(text));
+	return 0;
+}
