@@ -26,6 +26,7 @@
 struct end_notice;      /* people/user.h */
 struct op;
 struct config;          /* base/config.h */
+struct db_ride;         /* store/driver.h: a commit that the reply waits for */
 struct db_txn;          /* store/driver.h: the transaction that the body of db_run runs in */
 
 /* What the running program is made of; filled once by src/keywardd.c, given to everybody, owned by it. */
@@ -74,6 +75,7 @@ struct op {
 	char request_id[37];            /* UUIDv7 */
 	struct failure failure;
 	struct db_txn *txn;             /* NULL outside db_run and db_read */
+	struct db_ride *ride;           /* set by db_run_last until the commit has settled */
 };
 
 /* svc may be NULL in tests of lower rooms; config takes a reference of its own and may be NULL.  The deadline

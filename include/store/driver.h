@@ -81,6 +81,17 @@ int db_migrate(struct op *op, struct db *db) MUST_CHECK;
 int db_run(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
 /* The same for reading: a snapshot on a connection of its own, never waiting for writers. */
 int db_read(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
+/*
+ * db_run as the last act of a request: returns when the body has run, before its commit, so that no thread waits for the disk.
+ * The reply, which must not depend on the outcome, is sent by whoever takes the ride: src/routes.c calls db_ride with what is to be done when
+ * the outcome is known.  A body that fails has settled when its code is returned.
+ */
+int db_run_last(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
+/* False when no commit is under way.  Else complete(op, rc, arg) is called exactly once, perhaps at once, on the thread that
+ * settled the batch and after the effects of db_on_commit; it may end the op.  The caller must not touch the op any more. */
+bool db_ride(struct op *op, void (*complete)(struct op *op, int rc, void *arg), void *arg);
+/* Waits for a commit under way, where no reply rides; 0 when there is none. */
+int db_settle(struct op *op) MUST_CHECK;
 /* True inside db_run and db_read. */
 bool db_is_inside(const struct op *op);
 /*

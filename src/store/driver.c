@@ -5,12 +5,17 @@
 #include "store/driver.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "store/driver_int.h"
 
 #define TRIES_MAX 5
+
+enum run_kind { RUN_READ, RUN_WRITE, RUN_LAST };
 
 #define DRIVER(name, start, text) extern const struct db_engine db_engine_##name;
 #include "tables/drivers.def"
@@ -87,12 +92,86 @@ run_effects(struct op *op, struct db_effect *effect)
 	effect->run(op, effect->arg);
 }
 
+/* A commit under way: it settles, and somebody takes the ride, in either order; the second of the two completes. */
+struct db_ride {
+	struct op *op;
+	struct db_effect *effects;
+	atomic_int halves;
+	int rc;
+	void (*complete)(struct op *op, int rc, void *arg);
+	void *arg;
+};
+
+static void
+ride_half(struct db_ride *ride)
+{
+	struct op *op = ride->op;
+
+	if (!atomic_fetch_add(&ride->halves, 1))
+		return;
+	op->ride = NULL;
+	if (ride->rc)
+		ride->rc = op_fail(op, ride->rc, ride->rc == ERR_UNKNOWN_OUTCOME ?
+		    "a write could not be brought to the disk; whether it is there is unknown" : "the database could not commit");
+	else
+		run_effects(op, ride->effects);
+	ride->complete(op, ride->rc, ride->arg);
+}
+
+void
+db_ride_settled(struct db_ride *ride, int rc)
+{
+	ride->rc = rc;
+	ride_half(ride);
+}
+
+bool
+db_ride(struct op *op, void (*complete)(struct op *, int, void *), void *arg)
+{
+	struct db_ride *ride = op->ride;
+
+	if (!ride)
+		return false;
+	ride->complete = complete;
+	ride->arg = arg;
+	ride_half(ride);
+	return true;
+}
+
+struct waiting {
+	sem_t done;
+	int rc;
+};
+
+static void
+wake(struct op *op, int rc, void *arg)
+{
+	struct waiting *waiting = arg;
+
+	(void)op;
+	waiting->rc = rc;
+	sem_post(&waiting->done);
+}
+
+int
+db_settle(struct op *op)
+{
+	struct waiting waiting = { .rc = 0 };
+
+	sem_init(&waiting.done, 0, 0);
+	if (db_ride(op, wake, &waiting))
+		while (sem_wait(&waiting.done) < 0 && errno == EINTR)
+			;
+	sem_destroy(&waiting.done);
+	return waiting.rc;
+}
+
 static int
-run_once(struct op *op, struct db *db, bool is_write, int (*body)(struct op *, void *), void *arg)
+run_once(struct op *op, struct db *db, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
 {
 	struct db_effect *effects;
 	struct db_txn *txn;
-	int rc = db->engine->begin(op, db, is_write, &txn);
+	int rc = db->engine->begin(op, db, kind != RUN_READ, &txn);
 
 	if (rc)
 		return rc;
@@ -101,6 +180,13 @@ run_once(struct op *op, struct db *db, bool is_write, int (*body)(struct op *, v
 	assert(rc || !txn->open_rows);
 	effects = txn->effects;
 	op->txn = NULL;
+	if (!rc && kind == RUN_LAST && db->engine->end_later) {
+		op->ride = op_alloc(op, sizeof(*op->ride));
+		op->ride->op = op;
+		op->ride->effects = effects;
+		db->engine->end_later(op, txn, op->ride);
+		return 0;
+	}
 	rc = db->engine->end(op, txn, rc);
 	if (!rc)
 		run_effects(op, effects);
@@ -108,13 +194,13 @@ run_once(struct op *op, struct db *db, bool is_write, int (*body)(struct op *, v
 }
 
 static int
-run(struct op *op, bool is_write, int (*body)(struct op *, void *), void *arg)
+run(struct op *op, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
 {
 	int rc = 0;
 
-	assert(!op->txn);
+	assert(!op->txn && !op->ride);
 	for (int i = 0; i < TRIES_MAX; i++) {
-		rc = run_once(op, op->svc->db, is_write, body, arg);
+		rc = run_once(op, op->svc->db, kind, body, arg);
 		if (rc != ERR_RETRY_TRANSACTION)
 			return rc;
 		op_forgive(op);
@@ -127,13 +213,19 @@ run(struct op *op, bool is_write, int (*body)(struct op *, void *), void *arg)
 int
 db_run(struct op *op, int (*body)(struct op *, void *), void *arg)
 {
-	return run(op, true, body, arg);
+	return run(op, RUN_WRITE, body, arg);
+}
+
+int
+db_run_last(struct op *op, int (*body)(struct op *, void *), void *arg)
+{
+	return run(op, RUN_LAST, body, arg);
 }
 
 int
 db_read(struct op *op, int (*body)(struct op *, void *), void *arg)
 {
-	return run(op, false, body, arg);
+	return run(op, RUN_READ, body, arg);
 }
 
 void

@@ -36,6 +36,8 @@ struct db_engine {
 	int (*begin)(struct op *op, struct db *db, bool is_write, struct db_txn **ret);
 	/* Commits for rc 0, else takes everything of this transaction back.  Returns rc or the failure of the commit. */
 	int (*end)(struct op *op, struct db_txn *txn, int rc);
+	/* As end with rc 0, but returns at once and calls db_ride_settled later; NULL when the engine cannot. */
+	void (*end_later)(struct op *op, struct db_txn *txn, struct db_ride *ride);
 	int (*exec)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);
 	int (*query)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret);
 	int (*next)(struct db_rows *rows);
@@ -54,6 +56,9 @@ struct db_engine {
 struct db {
 	const struct db_engine *engine;
 };
+
+/* The outcome of a transaction that was ended by end_later. */
+void db_ride_settled(struct db_ride *ride, int rc);
 
 /* Position of a statement in the list of all, and their number: for caches. */
 size_t sql_index(const struct sql *sql);

@@ -77,8 +77,12 @@ tell(struct sqlite_rider *riders, int rc)
 	while (riders) {
 		struct sqlite_rider *next = riders->next;
 
+		/* either call may free the rider */
 		riders->rc = rc;
-		sem_post(&riders->done);
+		if (riders->ride)
+			db_ride_settled(riders->ride, rc);
+		else
+			sem_post(&riders->done);
 		riders = next;
 	}
 }
@@ -166,8 +170,9 @@ begin_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn)
 	return 0;
 }
 
-static int
-end_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn, int rc)
+/* Ends the savepoint and goes aboard the batch. */
+static void
+go_aboard(struct sqlite_db *db, struct sqlite_txn *txn, int rc)
 {
 	sqlite3 *connection = db->writer.connection;
 	/* FULL, IOERR and NOMEM throw the whole transaction away, everybody's */
@@ -180,6 +185,12 @@ end_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn, int rc)
 	if (is_dead && !sqlite3_get_autocommit(connection))
 		raw(connection, "ROLLBACK");
 	leave(db, &txn->rider, is_dead);
+}
+
+static int
+end_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn, int rc)
+{
+	go_aboard(db, txn, rc);
 	while (sem_wait(&txn->rider.done) < 0 && errno == EINTR)
 		;
 	sem_destroy(&txn->rider.done);
@@ -263,6 +274,17 @@ sqlite_end(struct op *op, struct db_txn *head, int rc)
 	return head->is_write ? end_write(op, db, txn, rc) : end_read(db, txn, rc);
 }
 
+static void
+sqlite_end_later(struct op *op, struct db_txn *head, struct db_ride *ride)
+{
+	struct sqlite_txn *txn = (struct sqlite_txn *)head;
+
+	(void)op;
+	sem_destroy(&txn->rider.done);
+	txn->rider.ride = ride;
+	go_aboard((struct sqlite_db *)head->db, txn, 0);
+}
+
 static bool
 sqlite_is_broken(struct db *head)
 {
@@ -292,6 +314,7 @@ const struct db_engine db_engine_sqlite = {
 	.is_broken = sqlite_is_broken,
 	.begin = sqlite_begin,
 	.end = sqlite_end,
+	.end_later = sqlite_end_later,
 	.exec = sqlite_exec,
 	.query = sqlite_query,
 	.next = sqlite_next,

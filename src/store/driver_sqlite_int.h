@@ -24,9 +24,10 @@ struct sqlite_connection {
 	struct sqlite_statement *statements;    /* by sql_index */
 };
 
-/* Somebody who waits for the outcome of a batch. */
+/* Somebody who waits for the outcome of a batch: a thread (done), or a reply that rides along (ride). */
 struct sqlite_rider {
 	struct sqlite_rider *next;
+	struct db_ride *ride;
 	sem_t done;
 	int rc;
 };

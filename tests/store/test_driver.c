@@ -40,6 +40,13 @@ teardown(void)
 
 TestSuite(driver, .init = setup, .fini = teardown);
 
+static int
+increment_nothing(struct op *op, void *arg)
+{
+	(void)arg;
+	return op->txn ? 0 : ERR_INTERNAL;
+}
+
 struct pair {
 	const char *name, *value;
 	int rc;
@@ -242,6 +249,33 @@ Test(driver, entry_is_refused_when_the_deadline_is_over)
 	op->deadline_ms = time_monotonic_ms() + 5000;
 	op_forgive(op);
 	cr_assert_eq(db_run(op, put, &pair), 0);
+	op_end(op);
+}
+
+static void
+ride_done(struct op *op, int rc, void *arg)
+{
+	struct pair *pair = arg;
+
+	cr_expect_eq(rc, 0);
+	cr_expect_eq(pair->effects, 1);
+	cr_expect_null(op->ride);
+	pair->rc = 77;
+}
+
+Test(driver, a_reply_rides_with_the_commit)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "a", "1", 0, 0 }, bad = { "b", "1", ERR_FORBIDDEN, 0 };
+
+	cr_assert_eq(db_run_last(op, put, &pair), 0);
+	cr_assert(db_ride(op, ride_done, &pair));
+	cr_assert_eq(pair.rc, 77);
+	cr_assert_not(db_ride(op, ride_done, &pair));
+	cr_assert_eq(db_run_last(op, put, &bad), ERR_FORBIDDEN);
+	cr_assert_not(db_ride(op, ride_done, &bad));
+	cr_assert_eq(db_run_last(op, increment_nothing, NULL), 0);
+	cr_assert_eq(db_settle(op), 0);
 	op_end(op);
 }
 
