@@ -377,7 +377,8 @@ type_words(const struct row *row)
 void
 config_print_sample(FILE *out)
 {
-	fputs("# SPDX-License-Identifier: AGPL-3.0-or-later\n# Every key of Keyward's configuration.  A key that is commented out shows its preset.\n"
+	fputs("# SPDX-License-Identifier: AGPL-3.0-or-later\n"
+	    "# Every key of Keyward's configuration.  A key that is commented out shows its preset.\n"
 	    "# Check it: keyward config check FILE.  Reload it: send SIGHUP to keywardd.\n", out);
 	for (size_t i = 0; i < countof(rows); i++) {
 		const struct row *row = &rows[i];

@@ -184,7 +184,7 @@ json_text(struct op *op, const json_t *value)
 	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY), *copy;
 
 	copy = op_strdup(op, text ? text : "null");
-	free(text);
+	mem_free(text);                 /* jansson allocates with malloc */
 	return copy;
 }
 

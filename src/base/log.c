@@ -106,7 +106,8 @@ put_string(struct line *line, const char *value)
 static void
 put_pair(struct line *line, const char *name, const char *value)
 {
-	if (LINE_BYTES - line->n < strlen(name) + 6 * VALUE_BYTES && LINE_BYTES - line->n < strlen(name) + 6 * strnlen(value, VALUE_BYTES) + 16)
+	/* at worst every byte becomes six; a pair that may not fit is left out whole */
+	if (LINE_BYTES - line->n < strlen(name) + 6 * strnlen(value, VALUE_BYTES) + 16)
 		return;
 	put(line, line->n > 1 ? "," : "", line->n > 1);
 	put_string(line, name);

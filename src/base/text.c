@@ -88,7 +88,7 @@ text_fold(struct arena *mem, const char *utf8)
 		return NULL;
 	copy = arena_alloc(mem, length + 1);
 	memcpy(copy, folded, length);
-	free(folded);
+	mem_free(folded);               /* libunistring allocates with malloc */
 	return copy;
 }
 

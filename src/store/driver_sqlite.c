@@ -67,7 +67,8 @@ enter(struct op *op, struct sqlite_db *db)
 		db->is_busy = true;
 	pthread_mutex_unlock(&db->lock);
 	if (rc)
-		return op_fail(op, rc, rc == ERR_BUSY ? "the database has too many writers waiting" : "the database lost a write; the service has to be started again");
+		return op_fail(op, rc, "%s", rc == ERR_BUSY ? "the database has too many writers waiting" :
+		    "the database lost a write; the service has to be started again");
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Migrations: the files of src/store/schema in their order, each in a transaction of its own, forward only.
+ * Migrations: the files of src/store/schema in their order, each in a transaction of its own, forward only.  Step 0, the list of steps
+ * itself, runs every time.
  */
 #include <string.h>
 
@@ -10,9 +11,6 @@
 
 SQL_DEFINE(migrations_last, "SELECT COALESCE(MAX(version), 0) FROM schema_migrations");
 SQL_DEFINE(migrations_add, "INSERT INTO schema_migrations (version, name, applied_ms) VALUES ($1, $2, $3)");
-
-static const char migrations_table[] =
-    "CREATE TABLE IF NOT EXISTS schema_migrations (version @int NOT NULL PRIMARY KEY, name @text NOT NULL, applied_ms @int NOT NULL) @strict;";
 
 /* Replaces @tokens by the engine's types. */
 static char *
@@ -45,7 +43,7 @@ static int
 begin_body(struct op *op, void *arg)
 {
 	struct db_rows *rows;
-	int rc = op->txn->db->engine->script(op, op->txn, expand(op, op->txn->db->engine, migrations_table));
+	int rc = op->txn->db->engine->script(op, op->txn, expand(op, op->txn->db->engine, schema_steps[0].text));
 
 	if (rc)
 		return rc;
@@ -74,7 +72,7 @@ db_migrate(struct op *op, struct db *db)
 	rc = db_run(op, begin_body, &version);
 	if (!rc && version && version < schema_steps[schema_step_count - 1].version && db->engine->copy)
 		rc = db->engine->copy(op, db, version);
-	for (size_t i = 0; i < schema_step_count && !rc; i++) {
+	for (size_t i = 1; i < schema_step_count && !rc; i++) {
 		if (schema_steps[i].version <= version)
 			continue;
 		rc = db_run(op, step_body, (void *)(uintptr_t)&schema_steps[i]);
