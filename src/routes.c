@@ -11,7 +11,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/time.h"
+#include "store/driver.h"
 
 #define ROUTE(method, path, face, guard, origin, lane, cap, body, answer, handler, text) HANDLER(handler);
 #include "tables/routes.def"
@@ -240,12 +242,41 @@ release_op(void *op)
 	op_end(op);
 }
 
+/* What every answer gets last. */
 static void
+finish_reply(struct op *op, const struct door *door, struct reply *reply)
+{
+	reply_header(reply, "X-Request-Id", op->request_id);
+	face_headers(door, reply);
+}
+
+struct riding {
+	struct request *request;
+	struct reply *reply;
+};
+
+/* The commit that the reply waited for is settled. */
+static void
+ride_complete(struct op *op, int rc, void *arg)
+{
+	struct riding *riding = arg;
+	const struct door *door = riding->request->listener;
+
+	if (rc) {
+		*riding->reply = (struct reply){ .mem = riding->reply->mem };
+		face_failure(op, riding->request, riding->reply, rc);
+	}
+	finish_reply(op, door, riding->reply);
+	http_finish(riding->request);
+}
+
+static bool
 route_handle(struct request *request, struct reply *reply)
 {
 	const struct door *door = request->listener;
 	const struct route_match *match = request->route;
 	struct op *op = program_op(door->program);
+	struct riding *riding = op_alloc(op, sizeof(*riding));
 	int rc;
 
 	/* the op ends with the request, after the reply has been sent: its body may lie in the op's memory */
@@ -253,10 +284,15 @@ route_handle(struct request *request, struct reply *reply)
 	op->deadline_ms = match->deadline_ms;
 	fill_caller(op, request);
 	rc = run_route(op, request, reply);
+	*riding = (struct riding){ request, reply };
+	if (!rc && db_ride(op, ride_complete, riding))
+		return false;
+	if (rc && db_settle(op))
+		log_line(LOG_LEVEL_ERROR, "route.settle", "request", op->request_id, "why", op_failure(op), NULL);
 	if (rc)
 		face_failure(op, request, reply, rc);
-	reply_header(reply, "X-Request-Id", op->request_id);
-	face_headers(door, reply);
+	finish_reply(op, door, reply);
+	return true;
 }
 
 const struct http_hooks route_hooks = { .lane = route_lane, .handle = route_handle, .refuse = face_refuse };

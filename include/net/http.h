@@ -65,8 +65,11 @@ struct http_hooks {
 	 * *ret_body_cap (bytes; a larger body is answered 413) and *ret_deadline_ms (from now).
 	 */
 	enum lane (*lane)(struct request *request, size_t *ret_body_cap, int64_t *ret_deadline_ms);
-	/* Runs on that lane with the whole request; fills the reply.  Afterwards the reply is sent. */
-	void (*handle)(struct request *request, struct reply *reply);
+	/*
+	 * Runs on that lane with the whole request; fills the reply.  True: it is sent now.  False (never on LANE_INLINE): it is sent when
+	 * http_finish(request) is called, once, by whatever thread; neither request nor reply may be touched after that.
+	 */
+	bool (*handle)(struct request *request, struct reply *reply);
 	/* The plain answer to something refused before a handler (400, 413, 421, 431, 503): fills status, headers, body. */
 	void (*refuse)(struct arena *mem, int status, struct reply *reply);
 };
@@ -95,6 +98,8 @@ void http_quiesce(struct http_server *server);
 void http_close(struct http_server *server, int64_t wait_ms);
 /* The port bound, for listen port 0. */
 int http_port(const struct http_server *server);
+
+void http_finish(struct request *request);
 
 /* First header of that name, NULL when absent; *ret_count (may be NULL) how often it occurs. */
 const char *http_header(const struct request *request, const char *name, size_t *ret_count);

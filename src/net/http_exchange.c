@@ -85,7 +85,15 @@ task_run(struct lane_task *task)
 {
 	struct exchange *x = (struct exchange *)task;
 
-	x->server->hooks->handle(&x->request, &x->reply);
+	if (x->server->hooks->handle(&x->request, &x->reply))
+		http_finish(&x->request);
+}
+
+void
+http_finish(struct request *request)
+{
+	struct exchange *x = (struct exchange *)(void *)((char *)request - offsetof(struct exchange, request));
+
 	x->is_done = true;
 	/* the very last act: the loop may end the exchange at once */
 	MHD_resume_connection(x->connection);
@@ -150,7 +158,8 @@ exchange_run(struct exchange *x)
 	}
 	if (x->lane != LANE_INLINE)
 		return exchange_suspend(x);
-	x->server->hooks->handle(request, &x->reply);
+	if (!x->server->hooks->handle(request, &x->reply))
+		return MHD_NO;
 	return exchange_send(x);
 }
 
