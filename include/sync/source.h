@@ -44,7 +44,8 @@ struct source_reader {
 	int (*person)(struct op *op, const struct source_person *person, void *arg);
 	int (*group)(struct op *op, const struct source_group *group, void *arg);
 	int (*member)(struct op *op, const char *member_dn_key, void *arg);     /* of the group told last */
-	int (*skipped)(struct op *op, const char *dn, const char *reason, void *arg);
+	/* external_id NULL when the entry has none that can be used: then no account may be called gone for being missing. */
+	int (*skipped)(struct op *op, const char *external_id, const char *dn, const char *reason, void *arg);
 	void *arg;
 };
 
