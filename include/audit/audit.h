@@ -10,7 +10,8 @@
  * The stored form cannot be migrated.  The canonical text of a row is RFC 8785 JSON with these members, absent when empty:
  *   v (1), id, at (ms), event, actor {kind, id}, on_behalf_of, session, address, request, target,
  *   facts {name: value}, personal {name: base64url HMAC-SHA-256(commit key, salt || id || 0x00 || name || 0x00 || value)}
- * address is personal and stands under personal.address.  Clear text and salt lie in audit_personal and can be erased.
+ * actor.kind is one of anonymous, user, app, root, system.  The caller's address is personal and stands under personal.address.
+ * Clear text and salt lie in audit_personal and can be erased.  A value that is no UTF-8 is recorded as "hex:" and its bytes.
  */
 #ifndef KW_AUDIT_AUDIT_H
 #define KW_AUDIT_AUDIT_H
@@ -43,10 +44,18 @@ void audit_close(struct audit_log *audit);
 int audit_record(struct op *op, enum event event, const char *target, const struct fact *facts, size_t n) MUST_CHECK;
 /*
  * Outside db_run: a refusal, written in its own transaction.  The first 20 a target, network (/24, /64) and minute are
- * written in full, further ones as one row with a number when the minute is over.  Never fails the caller: a row that
- * cannot be written is logged and counts against readiness.
+ * written in full, further ones as one row with a number when the minute is over (audit_flush).  Never fails the caller: a
+ * row that cannot be written is logged and counts against readiness.
  */
 void audit_refusal(struct op *op, enum event event, const char *target, const struct fact *facts, size_t n);
+/*
+ * Writes the numbers of minutes that are over, each as a row of the same event with the facts count and since (the minute's
+ * start, RFC 3339); its personal.address is the network.  A job calls it every few seconds; all true: the current minute
+ * too, before the service ends.  Counts are kept in memory, so a crash loses those of the last minute.
+ */
+int audit_flush(struct op *op, bool want_all) MUST_CHECK;
+/* False after a row could not be written, until one could again; for readiness. */
+bool audit_is_ready(struct audit_log *audit);
 /* "login.fail" */
 const char *event_code(enum event event);
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Recording.  Read canonical_text first: it is the form that can never change; then audit_record (a change) and
+ * audit_refusal (a refusal).
+ */
+#include "audit/audit.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "audit_int.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "base/uuid.h"
+#include "crypt/random.h"
+#include "store/audit.h"
+
+#define FORM_VERSION 1
+#define FACTS_MAX 32
+#define REFUSAL_VALUE_BYTES 1024        /* what strangers send is cut here */
+#define REFUSAL_TIME_MS 5000            /* a refusal is written even when its request's time is up */
+
+enum event_kind { CHANGE, REFUSAL };
+
+static const struct {
+	const char *code;
+	enum event_kind kind;
+	const char *facts;
+} events[] = {
+#define EVENT(name, code, kind, level, facts, text) { code, kind, facts },
+#include "tables/events.def"
+#undef EVENT
+};
+
+static const char *const actor_kinds[] = {
+	[ACTOR_ANONYMOUS] = "anonymous", [ACTOR_USER] = "user", [ACTOR_APP] = "app", [ACTOR_ROOT] = "root", [ACTOR_SYSTEM] = "system",
+};
+
+const char *
+event_code(enum event event)
+{
+	return events[event].code;
+}
+
+void
+audit_open(struct op *op, const unsigned char commit_key[static 32])
+{
+	struct audit_log *audit = mem_new(sizeof(*audit));
+
+	memcpy(audit->commit_key, commit_key, sizeof(audit->commit_key));
+	audit->flood = flood_new();
+	op->svc->audit = audit;
+}
+
+void
+audit_close(struct audit_log *audit)
+{
+	if (!audit)
+		return;
+	flood_free(audit->flood);
+	mem_wipe(audit, sizeof(*audit));
+	mem_free(audit);
+}
+
+bool
+audit_is_ready(struct audit_log *audit)
+{
+	return !atomic_load(&audit->is_failing);
+}
+
+/* ---- one row ---- */
+
+/* True when name is one of the words of the event's row. */
+static bool
+is_declared(enum event event, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = events[event].facts; (at = strstr(at, name)); at += n)
+		if ((at == events[event].facts || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+			return true;
+	return false;
+}
+
+static void
+check_facts(enum event event, const struct fact *facts, size_t n)
+{
+	assert(n <= FACTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		assert(is_declared(event, facts[i].name));
+		for (size_t k = 0; k < i; k++)
+			assert(strcmp(facts[i].name, facts[k].name) != 0);
+	}
+}
+
+/* HMAC-SHA-256(commit key, salt || id || 0x00 || name || 0x00 || value), base64url. */
+static char *
+commitment(struct op *op, const char *id, const struct audit_personal_row *row)
+{
+	unsigned char mac[SHA256_BYTES];
+
+	hmac_sha256(op->svc->audit->commit_key, sizeof(op->svc->audit->commit_key), (struct hash_part[]){ { row->salt, AUDIT_SALT_BYTES },
+	    { id, strlen(id) + 1 }, { row->field, strlen(row->field) + 1 }, { row->value, strlen(row->value) } }, 4, mac);
+	return base64url_encode(op->mem, mac, sizeof(mac));
+}
+
+static const char *
+recordable(struct op *op, const char *value)
+{
+	size_t n = strlen(value);
+
+	return text_is_utf8(value, n) ? value : op_printf(op, "hex:%s", hex_encode(op->mem, value, n));
+}
+
+static void
+set_text(struct op *op, json_t *object, const char *name, const char *value)
+{
+	if (value)
+		json_object_set_new(object, name, json_string(recordable(op, value)));
+}
+
+static void
+set_object(json_t *object, const char *name, json_t *member)
+{
+	if (json_object_size(member))
+		json_object_set_new(object, name, member);
+	else
+		json_decref(member);
+}
+
+static json_t *
+actor(struct op *op)
+{
+	json_t *object = json_object();
+
+	set_text(op, object, "kind", actor_kinds[op->caller.kind]);
+	set_text(op, object, "id", op->caller.actor);
+	return object;
+}
+
+/* The row's text, in the form that audit/audit.h settles. */
+static char *
+canonical_text(struct op *op, const struct audit_row *row, const struct fact *facts, size_t n,
+    const struct audit_personal_row *personal, size_t n_personal)
+{
+	json_t *root = json_own(op, json_object()), *open_facts = json_object(), *commitments = json_object();
+
+	json_object_set_new(root, "v", json_integer(FORM_VERSION));
+	set_text(op, root, "id", row->id);
+	json_object_set_new(root, "at", json_integer(row->at_ms));
+	set_text(op, root, "event", row->event);
+	json_object_set_new(root, "actor", actor(op));
+	set_text(op, root, "on_behalf_of", op->caller.on_behalf_of);
+	set_text(op, root, "session", op->caller.session);
+	set_text(op, root, "request", row->request_id);
+	set_text(op, root, "target", row->target);
+	for (size_t i = 0; i < n; i++)
+		if (!facts[i].is_personal)
+			set_text(op, open_facts, facts[i].name, facts[i].value);
+	for (size_t i = 0; i < n_personal; i++)
+		set_text(op, commitments, personal[i].field, commitment(op, row->id, &personal[i]));
+	set_object(root, "facts", open_facts);
+	set_object(root, "personal", commitments);
+	return json_canonical(op, root);
+}
+
+/* Fills v (room for n + 1) with the personal facts and the address, each with a salt; the number of them. */
+static size_t
+collect_personal(struct op *op, const char *address, const struct fact *facts, size_t n, struct audit_personal_row *v)
+{
+	unsigned char salts[(FACTS_MAX + 1) * AUDIT_SALT_BYTES];
+	size_t count = 0;
+
+	if (address)
+		v[count++] = (struct audit_personal_row){ .field = "address", .value = recordable(op, address) };
+	for (size_t i = 0; i < n; i++)
+		if (facts[i].is_personal && facts[i].value)
+			v[count++] = (struct audit_personal_row){ .field = facts[i].name, .value = recordable(op, facts[i].value) };
+	random_fill(salts, count * AUDIT_SALT_BYTES);
+	for (size_t i = 0; i < count; i++)
+		memcpy(v[i].salt, salts + i * AUDIT_SALT_BYTES, AUDIT_SALT_BYTES);
+	return count;
+}
+
+static int
+record(struct op *op, enum event event, const char *target, const char *address, const struct fact *facts, size_t n)
+{
+	struct audit_personal_row personal[FACTS_MAX + 1];
+	char id[UUID_TEXT_BYTES];
+	struct audit_row row = { .id = id, .at_ms = op->now_ms, .event = event_code(event), .actor = op->caller.actor,
+		.request_id = op->request_id };
+	size_t n_personal = collect_personal(op, address, facts, n, personal);
+
+	uuid_new(id, op->now_ms);
+	if (row.actor)
+		row.actor = recordable(op, row.actor);
+	if (target)
+		row.target = recordable(op, target);
+	row.canonical = canonical_text(op, &row, facts, n, personal, n_personal);
+	return db_audit_create(op, &row, personal, n_personal);
+}
+
+int
+audit_record(struct op *op, enum event event, const char *target, const struct fact *facts, size_t n)
+{
+	assert(db_is_inside(op));
+	assert(events[event].kind == CHANGE);
+	check_facts(event, facts, n);
+	return record(op, event, target, op->caller.address, facts, n);
+}
+
+/* ---- refusals ---- */
+
+struct refusal {
+	enum event event;
+	const char *target;
+	struct fact facts[FACTS_MAX];
+	size_t n;
+};
+
+static int
+refusal_body(struct op *op, void *arg)
+{
+	const struct refusal *refusal = arg;
+
+	return record(op, refusal->event, refusal->target, op->caller.address, refusal->facts, refusal->n);
+}
+
+/* At most REFUSAL_VALUE_BYTES of a value, not cut inside a character. */
+static const char *
+cut(struct op *op, const char *value)
+{
+	size_t n = value ? strnlen(value, REFUSAL_VALUE_BYTES + 1) : 0;
+
+	if (n <= REFUSAL_VALUE_BYTES)
+		return value;
+	for (n = REFUSAL_VALUE_BYTES; n > REFUSAL_VALUE_BYTES - 4 && ((unsigned char)value[n] & 0xc0) == 0x80; n--)
+		continue;
+	return op_strndup(op, value, n);
+}
+
+/* Runs body in a transaction of its own, whatever the op's deadline and failure; both are as before afterwards. */
+static int
+run_apart(struct op *op, int (*body)(struct op *, void *), void *arg, const char *code)
+{
+	struct failure failure = op->failure;
+	int64_t deadline_ms = op->deadline_ms, least_ms = time_monotonic_ms() + REFUSAL_TIME_MS;
+	int rc;
+
+	op_forgive(op);
+	if (op->deadline_ms < least_ms)
+		op->deadline_ms = least_ms;
+	rc = db_run(op, body, arg);
+	atomic_store(&op->svc->audit->is_failing, rc < 0);
+	if (rc)
+		log_line(LOG_LEVEL_ERROR, "audit.lost", "event", code, "why", op_failure(op), "request", op->request_id, NULL);
+	op->deadline_ms = deadline_ms;
+	op->failure = failure;
+	return rc;
+}
+
+void
+audit_refusal(struct op *op, enum event event, const char *target, const struct fact *facts, size_t n)
+{
+	struct refusal *refusal = op_alloc(op, sizeof(*refusal));
+
+	assert(!db_is_inside(op));
+	assert(events[event].kind == REFUSAL);
+	check_facts(event, facts, n);
+	if (!flood_admit(op->svc->audit->flood, event, target, op->caller.address, op->now_ms))
+		return;
+	refusal->event = event;
+	refusal->target = cut(op, target);
+	for (size_t i = 0; i < n; i++)
+		refusal->facts[refusal->n++] = (struct fact){ facts[i].name, cut(op, facts[i].value), facts[i].is_personal };
+	if (run_apart(op, refusal_body, refusal, event_code(event)) < 0)
+		metric_add(METRIC_audit_lost_total, 1);
+}
+
+struct flush {
+	const struct flood_count *v;
+	size_t n;
+};
+
+static int
+flush_body(struct op *op, void *arg)
+{
+	const struct flush *flush = arg;
+	int rc = 0;
+
+	for (size_t i = 0; i < flush->n && !rc; i++) {
+		const struct flood_count *c = &flush->v[i];
+		char since[TIME_TEXT_BYTES];
+		const struct fact facts[] = { FACT("count", op_printf(op, "%lld", (long long)c->count)),
+			FACT("since", time_text(c->minute_ms, since)) };
+
+		rc = record(op, c->event, c->target[0] ? c->target : NULL, c->network[0] ? c->network : NULL, facts, countof(facts));
+	}
+	return rc;
+}
+
+int
+audit_flush(struct op *op, bool want_all)
+{
+	struct flood *flood = op->svc->audit->flood;
+	struct flush flush = { 0 };
+	int rc;
+
+	assert(!db_is_inside(op));
+	flush.v = flood_take(op, flood, want_all ? TIME_NEVER_MS : op->now_ms, &flush.n);
+	if (!flush.n)
+		return 0;
+	rc = run_apart(op, flush_body, &flush, "counted refusals");
+	if (rc < 0) {
+		for (size_t i = 0; i < flush.n; i++)
+			flood_return(flood, &flush.v[i]);
+		return op_fail(op, rc, "the counts of refused attempts could not be written; they are kept for the next try");
+	}
+	return 0;
+}

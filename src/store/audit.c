@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The statements over audit and audit_personal.  Rows are only ever added here. */
+#include "store/audit.h"
+
+#include <string.h>
+
+#define PERSONAL_MAX 64         /* personal values of one row */
+
+SQL_DEFINE(audit_create,
+    "INSERT INTO audit (id, at_ms, event, actor, target, request_id, canonical) VALUES ($1, $2, $3, $4, $5, $6, $7)");
+SQL_DEFINE(audit_personal_create,
+    "INSERT INTO audit_personal (audit_id, field, salt, value) VALUES ($1, $2, $3, $4)");
+SQL_DEFINE(audit_list,
+    "SELECT id, at_ms, event, actor, target, request_id, canonical FROM audit"
+    " WHERE id > $1 AND (CAST($2 AS TEXT) IS NULL OR event = CAST($2 AS TEXT)) ORDER BY id LIMIT CAST($3 AS BIGINT)");
+SQL_DEFINE(audit_personal_list,
+    "SELECT field, salt, value FROM audit_personal WHERE audit_id = $1 ORDER BY field");
+
+int
+db_audit_create(struct op *op, const struct audit_row *row, const struct audit_personal_row *personal, size_t n)
+{
+	int rc = db_exec(op, &audit_create, ARGS(TEXT_(row->id), INT_(row->at_ms), TEXT_(row->event), TEXT_(row->actor),
+	    TEXT_(row->target), TEXT_(row->request_id), TEXT_(row->canonical)), NULL);
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = db_exec(op, &audit_personal_create, ARGS(TEXT_(row->id), TEXT_(personal[i].field),
+		    BLOB_(personal[i].salt, AUDIT_SALT_BYTES), TEXT_(personal[i].value)), NULL);
+	return rc;
+}
+
+int
+db_audit_list(struct op *op, const char *after, const char *event, size_t limit, struct audit_row **ret, size_t *ret_n)
+{
+	struct audit_row *v = op_alloc(op, limit * sizeof(*v));
+	struct db_rows *rows = NULL;
+	size_t n = 0;
+	int rc = db_query(op, &audit_list, ARGS(TEXT_(after ? after : ""), TEXT_(event), INT_((int64_t)limit)), &rows);
+
+	while (!rc && n < limit && (rc = db_next(rows)) > 0) {
+		v[n++] = (struct audit_row){ db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2), db_text_dup(op, rows, 3),
+			db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6) };
+		rc = 0;
+	}
+	*ret = v;
+	*ret_n = n;
+	return db_end(rows, rc);
+}
+
+int
+db_audit_personal(struct op *op, const char *audit_id, struct audit_personal_row **ret, size_t *ret_n)
+{
+	struct audit_personal_row *v = op_alloc(op, PERSONAL_MAX * sizeof(*v));
+	struct db_rows *rows = NULL;
+	size_t n = 0, size;
+	int rc = db_query(op, &audit_personal_list, ARGS(TEXT_(audit_id)), &rows);
+
+	while (!rc && n < PERSONAL_MAX && (rc = db_next(rows)) > 0) {
+		const void *salt = db_blob(rows, 1, &size);
+
+		v[n].field = db_text_dup(op, rows, 0);
+		v[n].value = db_text_dup(op, rows, 2);
+		if (size == AUDIT_SALT_BYTES)
+			memcpy(v[n].salt, salt, size);
+		n++;
+		rc = 0;
+	}
+	*ret = v;
+	*ret_n = n;
+	return db_end(rows, rc);
+}
