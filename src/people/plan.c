@@ -220,6 +220,6 @@ plan_export(struct op *op, char **ret_yaml)
 	node_write_yaml(out, file);
 	fclose(out);
 	*ret_yaml = op_strndup(op, text, size);
-	free(text);     /* open_memstream's */
+	mem_free(text);         /* open_memstream made it */
 	return 0;
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* How the service is. */
+#include <stddef.h>
+
+#include "api_int.h"
+#include "base/config.h"
+#include "base/metric.h"
+#include "base/time.h"
+#include "config.h"
+#include "people/catalog.h"
+#include "people/keyring.h"
+
+HANDLER(api_status);
+HANDLER(api_status)
+{
+	const struct catalog_snapshot *c = catalog_get(op);
+	int64_t synced_ms = metric_read(METRIC_sync_last_success_timestamp_ms);
+	char text[TIME_TEXT_BYTES];
+	const struct shape_status_view view = {
+		.version = PACKAGE_VERSION,
+		.organisation = op->config->organisation,
+		.issuer = op->config->issuer,
+		.now = op->now_ms,
+		.master_key = master_key_id(keyring_master(op)),
+		.directories = (int64_t)c->n_directories,
+		.roles = (int64_t)c->n_roles,
+		.locations = (int64_t)c->n_locations,
+		.rules = (int64_t)c->n_rules,
+		.apps = (int64_t)c->n_apps,
+		.users_active = metric_read(METRIC_users_active),
+		.sessions_live = metric_read(METRIC_sessions_live),
+		.last_sync = synced_ms ? op_strdup(op, time_text(synced_ms, text)) : NULL,
+	};
+
+	(void)request;
+	reply_shape(op, reply, 200, shape_status_view(), &view);
+	return 0;
+}
