@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The command line's parts.  src/keyward.c finds the command in include/tables/commands.def; arguments.c reads its arguments into a request;
+ * run.c and local.c do it; client.c talks HTTP over the daemon's UNIX socket; view.c prints the answer.
+ */
+#ifndef KW_CLI_CLI_H
+#define KW_CLI_CLI_H
+
+#include <stdio.h>
+#include "base/json.h"
+#include "base/text.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUARD = 3, EXIT_NOT_FOUND = 4, EXIT_NO_DAEMON = 5 };
+
+#define DEFAULT_CONFIG "/etc/keyward/keyward.yaml"
+
+enum command_id {
+#define COMMAND(id, words, method, path, run, view, columns, help) COMMAND_##id,
+#define PARAM(command, name, kind, target, value, help)
+#include "tables/commands.def"
+#undef COMMAND
+#undef PARAM
+	COMMAND_COUNT
+};
+
+enum param_kind {
+	PARAM_PATH, PARAM_TEXT, PARAM_LIST, PARAM_FLAG, PARAM_WORD, PARAM_QUERY, PARAM_FILE, PARAM_SECRET, PARAM_YAML, PARAM_SELF,
+};
+
+struct cli;
+
+struct command {
+	const char *words, *method, *path;
+	int (*run)(struct cli *cli);                            /* returns the exit code */
+	void (*view)(struct cli *cli, const json_t *answer);
+	const char *columns, *help;
+};
+
+struct param {
+	enum command_id command;
+	const char *name;               /* without "!" */
+	bool is_option, is_required;
+	enum param_kind kind;
+	const char *target, *value, *help;
+};
+
+/* One run of a command. */
+struct cli {
+	struct op *op;
+	const struct command *command;
+	enum command_id id;
+	const char *config_file;        /* NULL: DEFAULT_CONFIG if there is one */
+	const char *socket;             /* NULL: the configuration's */
+	bool is_json, want_help, want_yes, want_wait, want_all;
+	const char *file;               /* argument of local commands */
+	const char *path;               /* filled, without query */
+	json_t *query;                  /* names and texts */
+	json_t *body;                   /* object; sent unless the method is GET */
+};
+
+/* command.c */
+extern const struct command commands[COMMAND_COUNT];
+const struct param *command_params(size_t *ret_n);
+/* The command whose words begin argv; *ret_words how many they are; NULL when there is none. */
+const struct command *command_find(int argc, char *const *argv, int *ret_words);
+void command_print_all(FILE *out);
+void command_print_help(FILE *out, enum command_id id);
+void command_print_manual(FILE *out);
+
+/* arguments.c: takes --config, --socket, --json and --help out of argv wherever they stand; EXIT_DONE or EXIT_USAGE. */
+int arguments_global(struct cli *cli, int *argc, char **argv);
+int arguments_read(struct cli *cli, int argc, char **argv);
+
+/* client.c */
+struct answer {
+	long status;
+	json_t *json;                   /* NULL when the body is none */
+	const char *text;
+};
+/* EXIT_DONE for 2xx; else the failure has been printed and its exit code is returned. */
+int client_call(struct cli *cli, const char *method, const char *path, const json_t *query, const json_t *body, struct answer *ret);
+
+/* run.c, local.c */
+int run_call(struct cli *cli);
+int run_list(struct cli *cli);
+int run_apply(struct cli *cli);
+int run_directory_add(struct cli *cli);
+int run_sync(struct cli *cli);
+int run_config_check(struct cli *cli);
+int run_config_show(struct cli *cli);
+int run_key_create(struct cli *cli);
+
+/* view.c: text on standard output.  Control characters of values are shown as '?', so that no value can steer a terminal. */
+void view_none(struct cli *cli, const json_t *answer);
+void view_table(struct cli *cli, const json_t *answer);
+void view_record(struct cli *cli, const json_t *answer);
+void view_text(struct cli *cli, const json_t *answer);
+void view_plan(struct cli *cli, const json_t *answer);
+void view_probe(struct cli *cli, const json_t *answer);
+
+#endif
