@@ -31,7 +31,7 @@ struct authorization {
 	/* of the session and the person, read with it */
 	int64_t auth_ms;
 	const char *amr;
-	bool has_session;                       /* the session was not ended and is not over its absolute age */
+	bool is_session_open;                   /* nobody ended the session; idling does not count */
 	bool is_active;                         /* the person's account is active */
 };
 

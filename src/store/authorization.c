@@ -17,7 +17,7 @@ SQL_DEFINE(authorization_create,
 SQL_DEFINE(authorization_read,
     "SELECT a.session_id, a.user_id, a.app_id, a.scope, a.redirect_uri, a.nonce, a.claims, a.code_challenge, a.code_hash, "
     "a.code_until_ms, a.code_used_ms, a.refresh_seq, a.refresh_until_ms, a.until_ms, a.created_ms, a.ended_ms, a.ended_why, "
-    "s.auth_ms, s.amr, s.ended_ms, s.until_ms, u.state "
+    "s.auth_ms, s.amr, s.ended_ms, u.state "
     "FROM authorizations a JOIN sessions s ON s.id = a.session_id JOIN users u ON u.id = a.user_id WHERE a.id = $1");
 /* RFC 6749 4.1.2: a code is used once, by its client, with its redirect URI, in time */
 SQL_DEFINE(authorization_use_code,
@@ -26,11 +26,12 @@ SQL_DEFINE(authorization_use_code,
     "AND ended_ms IS NULL AND until_ms > $2 "
     "AND EXISTS (SELECT 1 FROM users u WHERE u.id = authorizations.user_id AND u.state = 'active') "
     "AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = authorizations.session_id AND s.ended_ms IS NULL AND s.until_ms > $2)");
-/* RFC 9700 4.14.2: rotation.  A session that merely idles does not stop refreshes; one that was ended has ended this row too. */
+/* RFC 9700 4.14.2: rotation.  A session that merely idles does not stop refreshes; one that somebody ended does. */
 SQL_DEFINE(authorization_refresh,
     "UPDATE authorizations SET refresh_seq = refresh_seq + 1, refresh_until_ms = $4 "
     "WHERE id = $1 AND app_id = $2 AND refresh_seq = $3 AND ended_ms IS NULL AND refresh_until_ms > $5 AND until_ms > $5 "
-    "AND EXISTS (SELECT 1 FROM users u WHERE u.id = authorizations.user_id AND u.state = 'active')");
+    "AND EXISTS (SELECT 1 FROM users u WHERE u.id = authorizations.user_id AND u.state = 'active') "
+    "AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = authorizations.session_id AND s.ended_ms IS NULL)");
 SQL_DEFINE(authorization_end,
     "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE id = $1 AND ended_ms IS NULL");
 SQL_DEFINE(authorization_end_session,
@@ -68,7 +69,7 @@ db_authorization_create(struct op *op, const struct authorization *row)
 	if (rc)
 		return rc;
 	if (!is_alive)
-		return op_fail(op, ERR_LOGIN_REQUIRED, "session %s ended before its code was made", row->session_id);
+		return op_fail(op, ERR_LOGIN_REQUIRED, "the session ended meanwhile");
 	return db_exec(op, &authorization_create,
 	    ARGS(TEXT_(row->id), TEXT_(row->session_id), TEXT_(row->user_id), TEXT_(row->app_id), TEXT_(row->scope),
 		TEXT_(row->redirect_uri), TEXT_(row->nonce), TEXT_(row->claims), TEXT_(row->code_challenge),
@@ -105,8 +106,8 @@ take_row(struct op *op, struct db_rows *rows, const char *id)
 	a->ended_why = db_text_dup(op, rows, 16);
 	a->auth_ms = db_int(rows, 17);
 	a->amr = db_text_dup(op, rows, 18);
-	a->has_session = db_is_null(rows, 19) && db_int(rows, 20) > op->now_ms;
-	a->is_active = !strcmp(db_text(rows, 21), "active");
+	a->is_session_open = db_is_null(rows, 19);
+	a->is_active = !strcmp(db_text(rows, 20), "active");
 	return a;
 }
 
