@@ -120,7 +120,7 @@ issue_code(struct op *op, struct reply *reply, const struct authorize *a, const 
 	if (scope_has(a->scope, "offline_access") && refresh_end_ms > issue.row.until_ms)
 		issue.row.until_ms = refresh_end_ms;
 	code = code_new(op, id, issue.row.code_hash);
-	rc = db_run(op, issue_body, &issue);
+	rc = db_run_last(op, issue_body, &issue);
 	if (rc)
 		return rc;
 	/* RFC 9207 2: iss, against mix-up */

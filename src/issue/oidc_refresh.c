@@ -58,9 +58,13 @@ rotate(struct op *op, void *arg)
 static int
 finish_refresh(struct op *op, struct refresh *r)
 {
-	int rc = db_run(op, rotate, r);
+	int rc = db_run_last(op, rotate, r);
 
 	if (rc || r->is_done)
+		return rc;
+	/* a refusal is told, and recorded, only when the end that it caused is durable */
+	rc = db_settle(op);
+	if (rc)
 		return rc;
 	if (r->is_reuse)
 		metric_add(METRIC_token_reuse_total, 1);

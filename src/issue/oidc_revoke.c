@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Revocation (RFC 7009) and tidying up.  A refresh token takes its whole authorization along, an access token only itself.  200 is said
- * only when the end is durable; a token that is unknown or another application's is answered 200 without effect (RFC 7009 2.2).
+ * only when the end is durable (the reply rides with the commit); a token that is unknown or another application's is answered 200 without effect (RFC 7009 2.2).
  */
 #include "oidc_int.h"
 
@@ -65,7 +65,7 @@ revoke(struct op *op, const struct request *request, const struct catalog_app *a
 	if (!token)
 		return op_fail(op, ERR_INVALID, "parameter token is missing");
 	if (refresh_parse(op, token, &r.id, &seq))
-		return db_run(op, revoke_refresh, &r);
+		return db_run_last(op, revoke_refresh, &r);
 	rc = token_verify_access(op, token, &r.access);
 	if (rc == ERR_INVALID_TOKEN) {
 		op_forgive(op);
@@ -74,7 +74,7 @@ revoke(struct op *op, const struct request *request, const struct catalog_app *a
 	/* RFC 7009 2.1: only the application that it was issued to */
 	if (rc || strcmp(r.access.client_id, app->body->name) != 0)
 		return rc;
-	return db_run(op, revoke_access, &r);
+	return db_run_last(op, revoke_access, &r);
 }
 
 HANDLER(oidc_revoke)

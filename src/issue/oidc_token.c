@@ -109,9 +109,13 @@ redeem(struct op *op, void *arg)
 static int
 finish_redemption(struct op *op, struct redemption *r)
 {
-	int rc = db_run(op, redeem, r);
+	int rc = db_run_last(op, redeem, r);
 
 	if (rc || r->is_done)
+		return rc;
+	/* a refusal is told, and recorded, only when the end that it caused is durable */
+	rc = db_settle(op);
+	if (rc)
 		return rc;
 	if (r->is_reuse)
 		metric_add(METRIC_token_reuse_total, 1);
