@@ -21,11 +21,18 @@ struct reading {
 	struct ldap_summary summary;
 };
 
+/* The first letter decides most comparisons, and there are many of them. */
+static bool
+is_name(const char *a, const char *b)
+{
+	return (*a | 0x20) == (*b | 0x20) && strcasecmp(a, b) == 0;
+}
+
 const struct ldap_attribute *
 ldap_attribute(const struct ldap_entry *entry, const char *name)
 {
 	for (size_t i = 0; i < entry->n; i++)
-		if (strcasecmp(entry->attributes[i].name, name) == 0)
+		if (is_name(entry->attributes[i].name, name))
 			return &entry->attributes[i];
 	return NULL;
 }
@@ -42,7 +49,7 @@ static bool
 is_known(const struct reading *r, size_t n, const struct berval *name)
 {
 	for (size_t i = 0; i < n; i++)
-		if ((r->attributes[i].name[0] | 0x20) == (name->bv_val[0] | 0x20) && strcasecmp(r->attributes[i].name, name->bv_val) == 0)
+		if (is_name(r->attributes[i].name, name->bv_val))
 			return true;
 	return false;
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * One person as he stands in the directory at this moment: found by name, read by the same code as a full sync, his groups followed upwards level
+ * by level.  Read directory_find_person, then find.
+ */
+#include <string.h>
+
+#include "directory_int.h"
+#include "source_int.h"
+
+#define FOUND_MAX 10                    /* more entries than this for one name are not even counted */
+#define LEVELS_MAX 64
+#define GROUPS_MAX 2000
+#define DNS_EACH 20                     /* DNs asked for in one search */
+
+struct finding {
+	const struct catalog_directory *directory;
+	const char *name;
+	bool by_mail;
+	struct source_setup *setup;
+	struct directory_person *person;
+	/* the answer */
+	int64_t found;
+	bool is_taken;
+	const char *why;                /* the entry cannot be taken */
+	struct source_person entry;
+	/* his groups */
+	struct map *map;
+	const char *dns[GROUPS_MAX + 1];        /* those whose groups are asked for: himself, then group after group */
+	size_t groups[GROUPS_MAX];
+	size_t n_dns, n_groups;
+};
+
+/* The server has the last word on who matches, but it must be about the name that was asked for. */
+static bool
+has_name(struct op *op, const struct ldap_entry *entry, const char *attribute, const char *name)
+{
+	const struct ldap_attribute *values = ldap_attribute(entry, attribute);
+	const char *wanted = text_fold(op->mem, name);
+
+	for (size_t i = 0; values && wanted && i < values->n; i++) {
+		const char *key = text_is_utf8(values->v[i].data, values->v[i].size) ? text_fold(op->mem, values->v[i].data) : NULL;
+
+		if (key && strcmp(key, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+on_person(struct op *op, const struct ldap_entry *entry, void *arg)
+{
+	struct finding *f = arg;
+
+	if (f->found++ > 0)
+		return 0;
+	f->why = "it does not have the name that was asked for";
+	if (has_name(op, entry, f->by_mail ? "mail" : f->setup->login_attribute, f->name))
+		f->is_taken = source_person_read(op, f->setup, entry, op->now_ms, &f->entry, &f->why) == 0;
+	return 0;
+}
+
+static int
+search_person(struct op *op, struct ldap_link *link, struct finding *f)
+{
+	const char *attribute = f->by_mail ? "mail" : f->setup->login_attribute;
+	const struct ldap_query query = {
+		.base = f->setup->base, .scope = LDAP_SUBTREE, .attributes = f->setup->attributes, .limit = FOUND_MAX,
+		/* RFC 4515 3: what was typed is a value and nothing else */
+		.filter = op_printf(op, "(&%s(%s=%s))", f->setup->filter, attribute, ldap_filter_escape(op, f->name, strlen(f->name))),
+	};
+	int rc = source_search(op, link, &query, on_person, f);
+
+	if (rc == ERR_TOO_LARGE && f->found > 1)
+		op_forgive(op);
+	else if (rc)
+		return rc;
+	if (f->found > 1)
+		return op_fail(op, ERR_AMBIGUOUS, "several entries of %s have this %s", f->directory->body->name, attribute);
+	if (f->found == 0)
+		return op_fail(op, ERR_NOT_FOUND, "nobody in %s has this %s", f->directory->body->name, attribute);
+	if (!f->is_taken)
+		return op_fail(op, ERR_NOT_FOUND, "the entry that %s has for this %s cannot be taken: %s", f->directory->body->name, attribute, f->why);
+	return 0;
+}
+
+static int
+on_group(struct op *op, const struct ldap_entry *entry, void *arg)
+{
+	struct finding *f = arg;
+	struct source_group group;
+	const char *why;
+
+	if (source_group_read(op, f->setup, entry, &group, &why) || map_find_group(f->map, group.external_id) != MAP_NO_GROUP)
+		return 0;
+	if (f->n_groups == GROUPS_MAX)
+		return op_fail(op, ERR_INCOMPLETE, "somebody is in more than %d groups", GROUPS_MAX);
+	f->groups[f->n_groups++] = map_add_group(f->map, group.external_id, group.dn_key);
+	f->dns[f->n_dns++] = group.dn;
+	return 0;
+}
+
+/* The groups that these DNs are directly in. */
+static int
+search_groups(struct op *op, struct ldap_link *link, struct finding *f, size_t from, size_t to)
+{
+	static const char *const attributes[] = { "entryUUID", "cn", NULL };
+	struct ldap_query query = { .base = f->setup->group_base, .scope = LDAP_SUBTREE, .attributes = attributes, .limit = GROUPS_MAX };
+	struct buf filter = buf_in(op->mem);
+
+	buf_printf(&filter, "(&%s(|", f->setup->group_filter);
+	for (size_t i = from; i < to; i++) {
+		/* a DN in a filter is escaped as a value of a filter, whatever is escaped inside it already */
+		const char *dn = ldap_filter_escape(op, f->dns[i], strlen(f->dns[i]));
+
+		for (const char *const *name = source_member_attributes; *name; name++)
+			buf_printf(&filter, "(%s=%s)", *name, dn);
+	}
+	buf_add(&filter, "))");
+	query.filter = filter.text;
+	return source_search(op, link, &query, on_group, f);
+}
+
+static int
+climb(struct op *op, struct ldap_link *link, struct finding *f)
+{
+	size_t from = 0;
+
+	f->map = map_new(op, f->setup->rules->v, f->setup->rules->n);
+	f->n_dns = f->n_groups = 0;
+	f->dns[f->n_dns++] = f->entry.dn;
+	for (int level = 0; from < f->n_dns; level++) {
+		size_t end = f->n_dns;
+
+		if (level == LEVELS_MAX)
+			return op_fail(op, ERR_INCOMPLETE, "groups are nested more than %d deep", LEVELS_MAX);
+		while (from < end) {
+			size_t to = end - from > DNS_EACH ? from + DNS_EACH : end;
+			int rc = search_groups(op, link, f, from, to);
+
+			if (rc)
+				return rc;
+			from = to;
+		}
+	}
+	map_close(f->map);
+	return 0;
+}
+
+static void
+fill_person(struct op *op, struct finding *f)
+{
+	struct directory_person *person = op_alloc(op, sizeof(*person));
+	struct wanted_grant *grants;
+
+	map_person(f->map, op, f->groups, f->n_groups, f->entry.values, f->entry.n_values, &grants, &person->change.n_grants);
+	person->dn = f->entry.dn;
+	person->change.person = f->entry.person;
+	person->change.grants = grants;
+	f->person = person;
+}
+
+static int
+find_over(struct op *op, struct ldap_link *link, struct finding *f)
+{
+	int rc;
+
+	f->found = 0;
+	f->is_taken = false;
+	if ((rc = search_person(op, link, f)) < 0 || (rc = climb(op, link, f)) < 0)
+		return rc;
+	fill_person(op, f);
+	return 0;
+}
+
+/* Directories close connections that rest: a kept one that turns out dead at its first use is no failure. */
+static int
+find(struct op *op, void *arg)
+{
+	struct finding *f = arg;
+	struct ldap_link *link;
+	int rc = directory_connect(op, f->directory, &link);
+
+	if (rc)
+		return rc;
+	rc = find_over(op, link, f);
+	if (rc == ERR_UNREACHABLE) {
+		op_forgive(op);
+		directory_release(op, f->directory, link, false);
+		if ((rc = directory_connect(op, f->directory, &link)) < 0)
+			return rc;
+		rc = find_over(op, link, f);
+	}
+	directory_release(op, f->directory, link, !ldap_link_is_dead(link));
+	return rc;
+}
+
+int
+directory_find_person(struct op *op, const struct catalog_directory *directory, const char *name, bool by_mail, struct directory_person **ret)
+{
+	struct finding *f = op_alloc(op, sizeof(*f));
+	struct source_rules *rules;
+	size_t size = strlen(name);
+	int rc;
+
+	*ret = NULL;
+	f->directory = directory;
+	f->name = name;
+	f->by_mail = by_mail;
+	if (size == 0 || size > (by_mail ? SOURCE_MAIL_MAX : SOURCE_LOGIN_MAX) || !text_is_utf8(name, size) || text_has_control(name))
+		return op_fail(op, ERR_NOT_FOUND, "nobody has a name that is empty, that long, or with such characters");
+	if ((rc = source_rules_make(op, directory, &rules)) < 0 || (rc = source_setup_make(op, directory, rules, &f->setup)) < 0 ||
+	    (rc = directory_guarded(op, directory, find, f)) < 0)
+		return rc;
+	*ret = f->person;
+	return 0;
+}

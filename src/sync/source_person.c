@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * One entry to one person: identity, names, state.  What identifies or names somebody must be there exactly once and be sound, or the entry is
+ * left aside with a reason; a bad telephone number only loses the telephone number.  Read source_person_read.
+ */
+#include "source_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "base/uuid.h"
+#include "crypt/hash.h"
+
+#define DN_MAX_BYTES 8192
+
+/* Members of person.attributes in the order of RFC 8785 3.2.3, and the attributes of RFC 4519 and RFC 2798 that they come from. */
+static const struct { const char *member, *attribute; } kept_attributes[] = {
+	{ "country", "c" },
+	{ "department", "departmentNumber" },
+	{ "employee_number", "employeeNumber" },
+	{ "family_name", "sn" },
+	{ "given_name", "givenName" },
+	{ "locality", "l" },
+	{ "mobile", "mobile" },
+	{ "phone", "telephoneNumber" },
+	{ "postal_code", "postalCode" },
+	{ "region", "st" },
+	{ "street", "street" },
+	{ "title", "title" },
+};
+
+const char *const source_member_attributes[] = { "member", "uniqueMember", NULL };
+
+static bool
+is_sound(const struct ldap_value *value, size_t max)
+{
+	return value->size > 0 && value->size <= max && text_is_utf8(value->data, value->size) && !text_has_control(value->data);
+}
+
+/* The sound value that sorts first: servers give the values of an attribute in any order.  NULL when there is none. */
+static const char *
+first_value(const struct ldap_entry *entry, const char *name, size_t max)
+{
+	const struct ldap_attribute *attribute = ldap_attribute(entry, name);
+	const char *first = NULL;
+
+	for (size_t i = 0; attribute && i < attribute->n; i++)
+		if (is_sound(&attribute->v[i], max) && (!first || strcmp(attribute->v[i].data, first) < 0))
+			first = attribute->v[i].data;
+	return first;
+}
+
+/* entryUUID (RFC 4530) exactly once.  Returns a reason, or NULL. */
+static const char *
+read_id(struct op *op, const struct ldap_entry *entry, const char **ret)
+{
+	const struct ldap_attribute *id = ldap_attribute(entry, "entryUUID");
+	char *text;
+
+	if (!id || id->n == 0)
+		return "it has no entryUUID";
+	if (id->n > 1)
+		return "it has two entryUUIDs";
+	text = op_strndup(op, id->v[0].data, id->v[0].size < 64 ? id->v[0].size : 64);
+	for (char *c = text; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c + 32);
+	if (strlen(text) != id->v[0].size || !uuid_is_valid(text))
+		return "its entryUUID is none";
+	*ret = text;
+	return NULL;
+}
+
+static const char *
+read_dn(struct op *op, const struct ldap_entry *entry, const char *base_key, const char **ret_dn, const char **ret_key)
+{
+	size_t size = strlen(entry->dn);
+	char *key;
+
+	if (size == 0 || size > DN_MAX_BYTES || !text_is_utf8(entry->dn, size) || text_has_control(entry->dn))
+		return "its DN is empty, too long, or has strange characters";
+	if (ldap_dn_normalise(op, entry->dn, &key) < 0) {
+		op_forgive(op);
+		return "its DN cannot be read";
+	}
+	if (!ldap_dn_is_under(key, base_key))
+		return "it does not lie below the base that was searched";
+	*ret_dn = op_strdup(op, entry->dn);
+	*ret_key = key;
+	return NULL;
+}
+
+static const char *
+read_login(struct op *op, const struct ldap_entry *entry, const char *name, const char **ret)
+{
+	const struct ldap_attribute *login = ldap_attribute(entry, name);
+
+	if (!login || login->n == 0)
+		return "it has no login name";
+	if (login->n > 1)
+		return "it has several login names";
+	if (!is_sound(&login->v[0], SOURCE_LOGIN_MAX))
+		return "its login name is empty, too long, or has strange characters";
+	*ret = op_strdup(op, login->v[0].data);
+	return NULL;
+}
+
+static const char *
+read_display_name(struct op *op, const struct ldap_entry *entry, const char *login, const char **ret)
+{
+	static const char *const names[] = { "displayName", "cn" };
+
+	*ret = login;
+	for (size_t i = 0; i < countof(names); i++) {
+		const struct ldap_attribute *name = ldap_attribute(entry, names[i]);
+		const char *first = first_value(entry, names[i], SOURCE_NAME_MAX);
+
+		if (first) {
+			*ret = op_strdup(op, first);
+			return NULL;
+		}
+		if (name && name->n)
+			return "its name is empty, too long, or has strange characters";
+	}
+	return NULL;
+}
+
+/* Flat and of strings without controls, so its canonical form (RFC 8785) can be written straight away. */
+static char *
+attributes_text(struct op *op, const struct ldap_entry *entry)
+{
+	struct buf buf = buf_in(op->mem);
+
+	buf_add_char(&buf, '{');
+	for (size_t i = 0; i < countof(kept_attributes); i++) {
+		const char *value = first_value(entry, kept_attributes[i].attribute, SOURCE_VALUE_MAX);
+
+		if (!value)
+			continue;
+		if (buf.length > 1)
+			buf_add_char(&buf, ',');
+		buf_add_char(&buf, '"');
+		buf_add(&buf, kept_attributes[i].member);
+		buf_add(&buf, "\":\"");
+		for (const char *c = value; *c; c++) {
+			if (*c == '"' || *c == '\\')
+				buf_add_char(&buf, '\\');
+			buf_add_char(&buf, *c);
+		}
+		buf_add_char(&buf, '"');
+	}
+	buf_add_char(&buf, '}');
+	return buf.text;
+}
+
+static bool
+is_disabled(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry)
+{
+	const struct ldap_attribute *locked = ldap_attribute(entry, "pwdAccountLockedTime");
+	const struct ldap_attribute *mark = setup->disabled_attribute ? ldap_attribute(entry, setup->disabled_attribute) : NULL;
+
+	/* draft-behera-ldap-password-policy 5.3.3: this time means locked for good, by an administrator; any other one passes by */
+	for (size_t i = 0; locked && i < locked->n; i++)
+		if (strncmp(locked->v[i].data, "00000101", 8) == 0)
+			return true;
+	for (size_t i = 0; mark && i < mark->n; i++) {
+		const char *key = text_is_utf8(mark->v[i].data, mark->v[i].size) ? text_fold(op->mem, mark->v[i].data) : NULL;
+
+		/* what cannot be read counts as its strictest meaning */
+		if (!setup->disabled_key || !key || strcmp(key, setup->disabled_key) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *
+read_state(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, int64_t now_ms, struct person *person)
+{
+	const struct ldap_attribute *end = ldap_attribute(entry, setup->expires_attribute);
+
+	for (size_t i = 0; end && i < end->n; i++) {
+		int64_t at;
+
+		if (!text_is_utf8(end->v[i].data, end->v[i].size) || !time_parse_generalized(end->v[i].data, &at))
+			return "the end of the account is no time";
+		/* the earliest one, and never 0, which means none */
+		if (!person->until || at < person->until)
+			person->until = at ? at : 1;
+	}
+	person->is_active = true;
+	person->reason = "";
+	if (is_disabled(op, setup, entry)) {
+		person->is_active = false;
+		person->reason = "disabled";
+	} else if (person->until && person->until <= now_ms) {
+		person->is_active = false;
+		person->reason = "expired";
+	}
+	return NULL;
+}
+
+/* No field holds a NUL, so fields with their ends cannot be shifted against each other. */
+static void
+make_digest(struct op *op, struct person *person)
+{
+	const char *until = op_printf(op, "%lld", (long long)person->until), *mail = person->mail ? person->mail : "";
+	const struct hash_part parts[] = {
+		{ person->login, strlen(person->login) + 1 },
+		{ person->display_name, strlen(person->display_name) + 1 },
+		{ mail, strlen(mail) + 1 },
+		{ person->attributes, strlen(person->attributes) + 1 },
+		{ person->reason, strlen(person->reason) + 1 },
+		{ until, strlen(until) + 1 },
+		{ person->is_active ? "1" : "0", 1 },
+	};
+
+	sha256_parts(parts, countof(parts), person->digest);
+}
+
+static void
+read_values(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, struct source_person *ret)
+{
+	struct map_value *values = NULL;
+	size_t n = 0;
+
+	for (const char *const *name = setup->rules->attributes; *name; name++) {
+		const struct ldap_attribute *attribute = ldap_attribute(entry, *name);
+
+		if (attribute && !values)
+			values = op_alloc(op, SOURCE_VALUES_MAX * sizeof(*values));
+		for (size_t i = 0; attribute && i < attribute->n && n < SOURCE_VALUES_MAX; i++)
+			if (is_sound(&attribute->v[i], SOURCE_VALUE_MAX))
+				values[n++] = (struct map_value){ *name, text_fold(op->mem, attribute->v[i].data) };
+	}
+	ret->values = values;
+	ret->n_values = n;
+}
+
+int
+source_person_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, int64_t now_ms,
+    struct source_person *ret, const char **ret_why)
+{
+	struct person *person = &ret->person;
+	const char *mail;
+
+	*ret = (struct source_person){ 0 };
+	person->directory_id = setup->directory->id;
+	if ((*ret_why = read_dn(op, entry, setup->base_key, &ret->dn, &ret->dn_key)) ||
+	    (*ret_why = read_id(op, entry, &person->external_id)) ||
+	    (*ret_why = read_login(op, entry, setup->login_attribute, &person->login)) ||
+	    (*ret_why = read_display_name(op, entry, person->login, &person->display_name)) ||
+	    (*ret_why = read_state(op, setup, entry, now_ms, person)))
+		return 1;
+	mail = first_value(entry, "mail", SOURCE_MAIL_MAX);
+	person->mail = mail ? op_strdup(op, mail) : NULL;
+	person->attributes = attributes_text(op, entry);
+	make_digest(op, person);
+	read_values(op, setup, entry, ret);
+	return 0;
+}
+
+int
+source_group_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, struct source_group *ret, const char **ret_why)
+{
+	const char *name;
+
+	*ret = (struct source_group){ 0 };
+	if ((*ret_why = read_dn(op, entry, setup->group_base_key, &ret->dn, &ret->dn_key)) ||
+	    (*ret_why = read_id(op, entry, &ret->external_id)))
+		return 1;
+	name = first_value(entry, "cn", SOURCE_NAME_MAX);
+	ret->name = name ? op_strdup(op, name) : ret->dn;
+	return 0;
+}
