@@ -41,7 +41,7 @@ scratch_use(struct scratch *scratch)
 
 /* The DN goes into the audit log, whatever bytes the server made it of. */
 static int
-skip(struct reading *r, struct op *op, const char *dn, const char *why)
+skip(struct reading *r, struct op *op, const char *external_id, const char *dn, const char *why)
 {
 	struct op *scratch = scratch_use(&r->member);
 	char *shown = op_strndup(scratch, dn, DN_SHOWN_BYTES);
@@ -51,7 +51,7 @@ skip(struct reading *r, struct op *op, const char *dn, const char *why)
 		if (*c < ' ' || *c == 0x7f)
 			*c = '?';
 	r->summary->skipped++;
-	return r->reader->skipped ? r->reader->skipped(op, shown, why, r->reader->arg) : 0;
+	return r->reader->skipped ? r->reader->skipped(op, external_id, shown, why, r->reader->arg) : 0;
 }
 
 static int
@@ -62,7 +62,7 @@ on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 	const char *why;
 
 	if (source_person_read(scratch_use(&r->entry), r->setup, entry, op->now_ms, &person, &why))
-		return skip(r, op, entry->dn, why);
+		return skip(r, op, person.person.external_id, entry->dn, why);
 	r->summary->people++;
 	return r->reader->person(op, &person, r->reader->arg);
 }
@@ -90,7 +90,7 @@ on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 	int rc, bad = 0;
 
 	if (source_group_read(scratch_use(&r->entry), r->setup, entry, &group, &why))
-		return skip(r, op, entry->dn, why);
+		return skip(r, op, group.external_id, entry->dn, why);
 	r->summary->groups++;
 	rc = r->reader->group(op, &group, r->reader->arg);
 	for (const char *const *name = source_member_attributes; rc >= 0 && *name; name++) {
@@ -101,7 +101,7 @@ on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 			bad += rc == 1;
 		}
 	}
-	return rc >= 0 && bad ? skip(r, op, entry->dn, "some of its members are no DNs") : rc < 0 ? rc : 0;
+	return rc >= 0 && bad ? skip(r, op, group.external_id, entry->dn, "some of its members are no DNs") : rc < 0 ? rc : 0;
 }
 
 int

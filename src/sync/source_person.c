@@ -246,8 +246,9 @@ source_person_read(struct op *op, const struct source_setup *setup, const struct
 
 	*ret = (struct source_person){ 0 };
 	person->directory_id = setup->directory->id;
-	if ((*ret_why = read_dn(op, entry, setup->base_key, &ret->dn, &ret->dn_key)) ||
-	    (*ret_why = read_id(op, entry, &person->external_id)) ||
+	/* the id first: a skipped entry that has one is known not to be gone */
+	if ((*ret_why = read_id(op, entry, &person->external_id)) ||
+	    (*ret_why = read_dn(op, entry, setup->base_key, &ret->dn, &ret->dn_key)) ||
 	    (*ret_why = read_login(op, entry, setup->login_attribute, &person->login)) ||
 	    (*ret_why = read_display_name(op, entry, person->login, &person->display_name)) ||
 	    (*ret_why = read_state(op, setup, entry, now_ms, person)))
@@ -266,8 +267,8 @@ source_group_read(struct op *op, const struct source_setup *setup, const struct 
 	const char *name;
 
 	*ret = (struct source_group){ 0 };
-	if ((*ret_why = read_dn(op, entry, setup->group_base_key, &ret->dn, &ret->dn_key)) ||
-	    (*ret_why = read_id(op, entry, &ret->external_id)))
+	if ((*ret_why = read_id(op, entry, &ret->external_id)) ||
+	    (*ret_why = read_dn(op, entry, setup->group_base_key, &ret->dn, &ret->dn_key)))
 		return 1;
 	name = first_value(entry, "cn", SOURCE_NAME_MAX);
 	ret->name = name ? op_strdup(op, name) : ret->dn;
