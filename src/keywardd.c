@@ -23,6 +23,8 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "jobs.h"
+#include "net/dial.h"
+#include "net/ldap_pool.h"
 #include "print.h"
 #include "routes.h"
 #include "store/driver.h"
@@ -64,6 +66,15 @@ open_database(struct op *op, struct daemon *d)
 	int rc = db_open(op, op->config->database, &d->program.svc.db);
 
 	return rc ? rc : db_migrate(op, d->program.svc.db);
+}
+
+static int
+open_network(struct op *op, struct daemon *d)
+{
+	(void)op;
+	d->program.svc.dialer = dialer_new();
+	d->program.svc.ldap_pool = ldap_pool_new();
+	return 0;
 }
 
 static int
@@ -126,6 +137,7 @@ static const struct step {
 	int (*open)(struct op *op, struct daemon *d);
 } steps[] = {
 	{ "database", open_database },
+	{ "network", open_network },
 	{ "lanes", open_lanes },
 	{ "jobs", open_jobs },
 	{ "doors", open_doors },
@@ -168,6 +180,8 @@ close_all(struct daemon *d)
 		http_close(d->servers[i], DRAIN_MS);
 	lanes_free(d->program.svc.lanes);
 	jobs_free(d->jobs);
+	ldap_pool_free(d->program.svc.ldap_pool);
+	dialer_free(d->program.svc.dialer);
 	db_close(d->program.svc.db);
 }
 
