@@ -349,9 +349,11 @@ write_version(struct op *op, const struct work *work, struct object_change *chan
 		    op->caller.actor ? op->caller.actor : "");
 	if (rc)
 		return rc;
-	return audit_record(op, change->action == OBJECT_CREATE ? EV_OBJECT_CREATE : EV_OBJECT_CHANGE, change->id,
-	    FACTS(FACT("kind", word), FACT("name", name), FACT("version", op_printf(op, "%lld", (long long)version)),
-	    FACT("before", change->before ? changed_members(op, change->before, change->after) : NULL),
+	if (change->action == OBJECT_CREATE)
+		return audit_record(op, EV_OBJECT_CREATE, change->id, FACTS(FACT("kind", word), FACT("name", name), FACT("version", "1"),
+		    FACT("after", json_canonical(op, change->after))));
+	return audit_record(op, EV_OBJECT_CHANGE, change->id, FACTS(FACT("kind", word), FACT("name", name),
+	    FACT("version", op_printf(op, "%lld", (long long)version)), FACT("before", changed_members(op, change->before, change->after)),
 	    FACT("after", changed_members(op, change->after, change->before))));
 }
 
