@@ -95,11 +95,13 @@ key_set_signer(const struct key_set *set, const char *alg, int64_t now_ms)
 int
 keyring_sign(struct op *op, const char *alg, const char *typ, const json_t *claims, char **ret)
 {
-	struct key_set *set = key_set_hold(op->svc->keyring);
-	const struct signing_key *key = key_set_signer(set, alg, op->now_ms);
+	struct key_set *set;
+	const struct signing_key *key;
 	int rc;
 
-	assert(!op->txn);
+	assert(!db_is_inside(op));
+	set = key_set_hold(op->svc->keyring);
+	key = key_set_signer(set, alg, op->now_ms);
 	if (key)
 		rc = jws_sign(op, key->jwk, typ, claims, ret);
 	else

@@ -181,7 +181,7 @@ keyring_rotate(struct op *op, const char *alg)
 	struct key_row row = new_row(op, "sign", alg);
 	int rc;
 
-	assert(!op->txn);
+	assert(!db_is_inside(op));
 	if (strcmp(alg, "ES256") != 0 && strcmp(alg, "RS256") != 0)
 		return op_fail(op, ERR_INVALID, "there are signing keys for ES256 and RS256, not for %s", alg);
 	rc = make_signing(op, keyring_master(op), &row);
@@ -347,7 +347,7 @@ keyring_rewrap(struct op *op, const char *new_file)
 	struct rewrap *rewrap = op_alloc(op, sizeof(*rewrap));
 	int rc = master_key_read(op, new_file, &rewrap->master);
 
-	assert(!op->txn);
+	assert(!db_is_inside(op));
 	if (rc)
 		return rc;
 	rewrap->master_id_before = master_key_id(before);
