@@ -50,10 +50,12 @@ int audit_record(struct op *op, enum event event, const char *target, const stru
 void audit_refusal(struct op *op, enum event event, const char *target, const struct fact *facts, size_t n);
 /*
  * Writes the numbers of minutes that are over, each as a row of the same event with the facts count and since (the minute's
- * start, RFC 3339); its personal.address is the network.  A job calls it every few seconds; all true: the current minute
- * too, before the service ends.  Counts are kept in memory, so a crash loses those of the last minute.
+ * start, RFC 3339); its personal.address is the network.  A job (jobs.def) calls it every few seconds.  Counts are kept in
+ * memory, so a crash loses those of the last minute.
  */
-int audit_flush(struct op *op, bool want_all) MUST_CHECK;
+int audit_flush(struct op *op) MUST_CHECK;
+/* The same with the current minute, before the service ends. */
+int audit_flush_all(struct op *op) MUST_CHECK;
 /* False after a row could not be written, until one could again; for readiness. */
 bool audit_is_ready(struct audit_log *audit);
 /* "login.fail" */

@@ -102,9 +102,11 @@ static char *
 commitment(struct op *op, const char *id, const struct audit_personal_row *row)
 {
 	unsigned char mac[SHA256_BYTES];
+	const struct audit_log *audit = op->svc->audit;
+	const struct hash_part parts[] = { { row->salt, AUDIT_SALT_BYTES }, { id, strlen(id) + 1 },
+		{ row->field, strlen(row->field) + 1 }, { row->value, strlen(row->value) } };
 
-	hmac_sha256(op->svc->audit->commit_key, sizeof(op->svc->audit->commit_key), (struct hash_part[]){ { row->salt, AUDIT_SALT_BYTES },
-	    { id, strlen(id) + 1 }, { row->field, strlen(row->field) + 1 }, { row->value, strlen(row->value) } }, 4, mac);
+	hmac_sha256(audit->commit_key, sizeof(audit->commit_key), parts, countof(parts), mac);
 	return base64url_encode(op->mem, mac, sizeof(mac));
 }
 
@@ -303,15 +305,15 @@ flush_body(struct op *op, void *arg)
 	return rc;
 }
 
-int
-audit_flush(struct op *op, bool want_all)
+static int
+flush_before(struct op *op, int64_t now_ms)
 {
 	struct flood *flood = op->svc->audit->flood;
 	struct flush flush = { 0 };
 	int rc;
 
 	assert(!db_is_inside(op));
-	flush.v = flood_take(op, flood, want_all ? TIME_NEVER_MS : op->now_ms, &flush.n);
+	flush.v = flood_take(op, flood, now_ms, &flush.n);
 	if (!flush.n)
 		return 0;
 	rc = run_apart(op, flush_body, &flush, "counted refusals");
@@ -321,4 +323,16 @@ audit_flush(struct op *op, bool want_all)
 		return op_fail(op, rc, "the counts of refused attempts could not be written; they are kept for the next try");
 	}
 	return 0;
+}
+
+int
+audit_flush(struct op *op)
+{
+	return flush_before(op, op->now_ms);
+}
+
+int
+audit_flush_all(struct op *op)
+{
+	return flush_before(op, TIME_NEVER_MS);
 }

@@ -99,7 +99,8 @@ make_key(const char *type, OSSL_PARAM_BLD *builder)
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *check = NULL;
 	EVP_PKEY *pkey = NULL;
 
-	if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
+	if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) != 1
+	    || EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
 		pkey = NULL;
 	/* SP 800-56A 5.6.2.3: on the curve and not its zero; SP 800-89 5.3.3: modulus and exponent are plausible. */
 	if (pkey)

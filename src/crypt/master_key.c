@@ -61,8 +61,8 @@ check_file(struct op *op, const char *file, int fd)
 	if (!S_ISREG(st.st_mode))
 		return op_fail(op, ERR_SEAL, "the master key %s is not a regular file", file);
 	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return op_fail(op, ERR_SEAL, "the master key %s belongs to user %ld; it must belong to root or to the user of the daemon (%ld)",
-		    file, (long)st.st_uid, (long)geteuid());
+		return op_fail(op, ERR_SEAL, "the master key %s belongs to user %ld; it must belong to root or to the user of the daemon "
+		    "(%ld)", file, (long)st.st_uid, (long)geteuid());
 	if ((st.st_mode & 037) || ((st.st_mode & 040) && st.st_gid != 0))
 		return op_fail(op, ERR_SEAL, "the master key %s may be read by others (mode %04o); run: chmod 0400 %s",
 		    file, (unsigned)(st.st_mode & 07777), file);
@@ -119,8 +119,8 @@ master_key_read(struct op *op, const char *file, struct master_key **ret)
 		return op_fail(op, ERR_CRYPTO, "libsodium cannot start");
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
-		return op_fail(op, ERR_SEAL, "cannot open the master key %s: %s; put back the file that this database was sealed with, or, for a "
-		    "new installation, make one: umask 277; openssl rand -hex 32 > %s", file, strerror(errno), file);
+		return op_fail(op, ERR_SEAL, "cannot open the master key %s: %s; put back the file that this database was sealed with, "
+		    "or, for a new installation, make one: umask 277; openssl rand -hex 32 > %s", file, strerror(errno), file);
 	rc = check_file(op, file, fd);
 	if (!rc)
 		rc = read_digits(op, file, fd, bytes);

@@ -104,7 +104,8 @@ unseal(struct op *op, const struct master_key *key, const char *purpose, const c
 	int rc;
 
 	if (!by)
-		return op_fail(op, ERR_SEAL, "the secret \"%s\" of %s is no sealed value; the database row is damaged", purpose, row_id);
+		return op_fail(op, ERR_SEAL, "the secret \"%s\" of %s is no sealed value; the database row is damaged",
+		    purpose, row_id);
 	if (strcmp(by, key->id_text) != 0)
 		return op_fail(op, ERR_SEAL, "the secret \"%s\" of %s was sealed under master key %s, but the master key in use is %s; "
 		    "put the right master key file in place", purpose, row_id, by, key->id_text);
@@ -116,7 +117,8 @@ unseal(struct op *op, const struct master_key *key, const char *purpose, const c
 	    bytes + 1 + MASTER_KEY_ID_BYTES, sub);
 	mem_wipe(sub, sizeof(sub));
 	if (rc)
-		return op_fail(op, ERR_SEAL, "the secret \"%s\" of %s does not open: it was changed, or belongs to another row", purpose, row_id);
+		return op_fail(op, ERR_SEAL, "the secret \"%s\" of %s does not open: it was changed, or belongs to another row",
+		    purpose, row_id);
 	*ret = plain;
 	*ret_n = n - TAG_BYTES;
 	return 0;

@@ -85,11 +85,15 @@ check_missing(struct op *op, const struct completion *made)
 	size_t n;
 	int rc = db_key_all(op, &rows, &n);
 
-	for (size_t i = 0; i < made->n && !rc; i++)
-		for (size_t k = 0; k < n && !rc; k++)
-			if (!rows[k].retired_ms && strcmp(rows[k].purpose, made->v[i].purpose) == 0 && strcmp(rows[k].alg, made->v[i].alg) == 0)
-				rc = op_fail(op, ERR_CONFLICT, "another process made the keys at the same time; start again");
-	return rc;
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < made->n * n; i++) {
+		const struct key_row *mine = &made->v[i / n], *there = &rows[i % n];
+
+		if (!there->retired_ms && strcmp(there->purpose, mine->purpose) == 0 && strcmp(there->alg, mine->alg) == 0)
+			return op_fail(op, ERR_CONFLICT, "another process made the keys at the same time; start again");
+	}
+	return 0;
 }
 
 static int
@@ -265,7 +269,8 @@ collect(struct op *op, struct sealed_value **ret, size_t *ret_n)
 	*ret = op_alloc(op, (n_keys + n_secrets) * sizeof(**ret));
 	for (size_t i = 0; i < n_keys; i++)
 		if (keys[i].sealed_size)
-			(*ret)[n++] = (struct sealed_value){ .id = keys[i].id, .purpose = key_seal_purpose(op, keys[i].purpose), .is_key = true,
+			(*ret)[n++] = (struct sealed_value){ .id = keys[i].id, .is_key = true,
+				.purpose = key_seal_purpose(op, keys[i].purpose),
 				.before = keys[i].sealed, .before_size = keys[i].sealed_size };
 	for (size_t i = 0; i < n_secrets; i++)
 		if (strcmp(secrets[i].form, "sealed") == 0)
@@ -334,7 +339,8 @@ rewrap_body(struct op *op, void *arg)
 	if (!rc)
 		rc = db_setting_write(op, SETTING_MASTER_KEY, master_key_id(rewrap->master));
 	if (!rc)
-		rc = audit_record(op, EV_KEY_REWRAP, master_key_id(rewrap->master), FACTS(FACT("count", op_printf(op, "%zu", rewrap->n))));
+		rc = audit_record(op, EV_KEY_REWRAP, master_key_id(rewrap->master),
+		    FACTS(FACT("count", op_printf(op, "%zu", rewrap->n))));
 	if (!rc)
 		db_on_commit(op, use_master, rewrap);
 	return rc;

@@ -34,10 +34,11 @@ keyring_check_master(struct op *op, const struct master_key *master, const char 
 	if (rc)
 		return rc;
 	if (!rows.master_id && rows.n)
-		return op_fail(op, ERR_SEAL, "the database holds keys but does not say under which master key; restore it from a backup");
+		return op_fail(op, ERR_SEAL, "the database holds keys but does not say under which master key; restore it from a "
+		    "backup");
 	if (rows.master_id && strcmp(rows.master_id, master_key_id(master)) != 0)
-		return op_fail(op, ERR_SEAL, "the secrets in the database are sealed under master key %s, but %s holds master key %s; put the "
-		    "right file in place (without it they cannot be opened)", rows.master_id, file, master_key_id(master));
+		return op_fail(op, ERR_SEAL, "the secrets in the database are sealed under master key %s, but %s holds master key %s; "
+		    "put the right file in place (without it they cannot be opened)", rows.master_id, file, master_key_id(master));
 	return 0;
 }
 
@@ -102,7 +103,8 @@ load_row(struct op *op, const struct master_key *master, const struct key_row *r
 		set->has_commit = true;
 		return load_secret(op, master, row, set->commit);
 	}
-	return op_fail(op, ERR_STORE, "key %s has the unknown purpose %s; a newer version of the program wrote it", row->id, row->purpose);
+	return op_fail(op, ERR_STORE, "key %s has the unknown purpose %s; a newer version of the program wrote it",
+	    row->id, row->purpose);
 }
 
 /* RFC 7517 5, made once so that serving it costs nothing. */

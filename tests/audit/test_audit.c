@@ -240,22 +240,22 @@ Test(audit, floods_are_counted)
 	refuse("user-2", 1);
 	cr_assert_eq(find("login.fail").n, 22);
 
-	cr_assert_eq(audit_flush(op, false), 0);
+	cr_assert_eq(audit_flush(op), 0);
 	cr_assert_eq(find("login.fail").n, 22, "the minute is not over");
 	op->now_ms += MINUTE_MS;
-	cr_assert_eq(audit_flush(op, false), 0);
+	cr_assert_eq(audit_flush(op), 0);
 	found = find("login.fail");
 	cr_assert_eq(found.n, 23);
 	row = parsed(&found.v[22]);
 	cr_assert_str_eq(json_get_text(json_object_get(row, "facts"), "count"), "40");
 	cr_assert_str_eq(json_get_text(json_object_get(row, "facts"), "since"), "2027-01-15T08:00:00.000Z");
 	cr_assert_str_eq(found.v[22].target, "user-1");
-	cr_assert_eq(audit_flush(op, true), 0);
+	cr_assert_eq(audit_flush_all(op), 0);
 	cr_assert_eq(find("login.fail").n, 23, "a number is written once");
 	op->caller.address = "192.0.2.77";
 	refuse("user-1", 21);
 	cr_assert_eq(find("login.fail").n, 43, "a new minute begins from the start");
-	cr_assert_eq(audit_flush(op, true), 0);
+	cr_assert_eq(audit_flush_all(op), 0);
 	cr_assert_eq(find("login.fail").n, 44, "all numbers are written at the end");
 }
 
