@@ -18,6 +18,7 @@
 
 #include "config.h"
 
+#include "audit/audit.h"
 #include "base/lane.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -25,6 +26,7 @@
 #include "jobs.h"
 #include "net/dial.h"
 #include "net/ldap_pool.h"
+#include "people/keyring.h"
 #include "print.h"
 #include "routes.h"
 #include "store/driver.h"
@@ -66,6 +68,37 @@ open_database(struct op *op, struct daemon *d)
 	int rc = db_open(op, op->config->database, &d->program.svc.db);
 
 	return rc ? rc : db_migrate(op, d->program.svc.db);
+}
+
+static int
+record_start(struct op *op, void *arg)
+{
+	(void)arg;
+	return audit_record(op, EV_SERVICE_START, NULL, FACTS(FACT("version", PACKAGE_VERSION)));
+}
+
+/* Our keys, and with them the audit log. */
+static int
+open_keys(struct op *op, struct daemon *d)
+{
+	int rc = keyring_open(op, op->config->master_key);
+
+	(void)d;
+	return rc ? rc : db_run(op, record_start, NULL);
+}
+
+static void
+close_keys(struct daemon *d)
+{
+	struct op *op = program_op(&d->program);
+
+	op->caller.kind = ACTOR_SYSTEM;
+	op->caller.actor = "stop";
+	if (d->program.svc.audit && audit_flush_all(op) < 0)
+		log_line(LOG_LEVEL_ERROR, "audit.lost", "why", op_failure(op), NULL);
+	op_end(op);
+	audit_close(d->program.svc.audit);
+	keyring_free(d->program.svc.keyring);
 }
 
 static int
@@ -137,6 +170,7 @@ static const struct step {
 	int (*open)(struct op *op, struct daemon *d);
 } steps[] = {
 	{ "database", open_database },
+	{ "keys", open_keys },
 	{ "network", open_network },
 	{ "lanes", open_lanes },
 	{ "jobs", open_jobs },
@@ -182,6 +216,7 @@ close_all(struct daemon *d)
 	jobs_free(d->jobs);
 	ldap_pool_free(d->program.svc.ldap_pool);
 	dialer_free(d->program.svc.dialer);
+	close_keys(d);
 	db_close(d->program.svc.db);
 }
 
