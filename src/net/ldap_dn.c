@@ -145,11 +145,11 @@ plain_normalise(struct op *op, const char *dn)
 	for (;;) {
 		if (!plain_part(&dn, &to))
 			return NULL;
+		*to = '\0';
 		if (!*dn)
 			return key;
 		dn++;
 		*to++ = ',';
-		*to = '\0';
 	}
 }
 
