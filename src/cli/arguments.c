@@ -293,6 +293,6 @@ arguments_read(struct cli *cli, int argc, char **argv)
 	}
 	for (size_t i = 0; i < n; i++)
 		if (params[i].command == cli->id && params[i].is_required && !seen[i])
-			return usage(cli, "%s is missing", op_strndup(cli->op, params[i].name, strcspn(params[i].name, "!")));
+			return usage(cli, "%s is missing", op_strndup(cli->op, params[i].name, strcspn(params[i].name, "!?")));
 	return EXIT_DONE;
 }

@@ -147,7 +147,7 @@ client_call(struct cli *cli, const char *method, const char *path, const json_t 
 	if (!socket)
 		return EXIT_FAILED;
 	if (strcmp(method, "GET") && strcmp(method, "DELETE"))
-		text = json_object_size(body) ? json_text(cli->op, body) : "";
+		text = body ? json_text(cli->op, body) : "";
 	curl = curl_easy_init();
 	if (!curl)
 		return EXIT_FAILED;

@@ -16,7 +16,7 @@ const struct command commands[COMMAND_COUNT] = {
 #define IS_OPTION(name) ((name)[0] == '-')
 #define COMMAND(id, words, method, path, run, view, columns, help)
 #define PARAM(command, name, kind, target, value, help) \
-	{ COMMAND_##command, name, IS_OPTION(name), !IS_OPTION(name) || (name)[sizeof(name) - 2] == '!', PARAM_##kind, target, value, help },
+	{ COMMAND_##command, name, IS_OPTION(name), (name)[sizeof(name) - 2] == '!' || (!IS_OPTION(name) && (name)[sizeof(name) - 2] != '?'), PARAM_##kind, target, value, help },
 static const struct param params[] = {
 #include "tables/commands.def"
 };
@@ -67,7 +67,7 @@ command_find(int argc, char *const *argv, int *ret_words)
 static const char *
 bare_name(const struct param *param, char *buffer, size_t size)
 {
-	snprintf(buffer, size, "%.*s", (int)strcspn(param->name, "!"), param->name);
+	snprintf(buffer, size, "%.*s", (int)strcspn(param->name, "!?"), param->name);
 	return buffer;
 }
 

@@ -20,13 +20,14 @@ failed(struct cli *cli, const struct problems *problems)
 int
 run_config_check(struct cli *cli)
 {
-	struct problems problems = problems_in(cli->op, cli->file);
+	const char *file = cli->file ? cli->file : cli->config_file ? cli->config_file : DEFAULT_CONFIG;
+	struct problems problems = problems_in(cli->op, file);
 	const struct config *config;
 
-	if (config_load(cli->op, cli->file, &problems, &config))
+	if (config_load(cli->op, file, &problems, &config))
 		return failed(cli, &problems);
 	config_unref(config);
-	printf("%s is good\n", cli->file);
+	printf("%s is good\n", file);
 	return EXIT_DONE;
 }
 

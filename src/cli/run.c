@@ -14,11 +14,24 @@ show(struct cli *cli, const struct answer *answer)
 		cli->command->view(cli, answer->json);
 }
 
+/* Whether the route reads a body: when a parameter of the command goes there. */
+static bool
+has_body(const struct cli *cli)
+{
+	size_t n;
+	const struct param *params = command_params(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (params[i].command == cli->id && params[i].kind != PARAM_PATH && params[i].kind != PARAM_QUERY && params[i].kind != PARAM_SELF)
+			return true;
+	return false;
+}
+
 int
 run_call(struct cli *cli)
 {
 	struct answer answer;
-	int rc = client_call(cli, cli->command->method, cli->path, cli->query, cli->body, &answer);
+	int rc = client_call(cli, cli->command->method, cli->path, cli->query, has_body(cli) ? cli->body : NULL, &answer);
 
 	if (!rc)
 		show(cli, &answer);
@@ -124,7 +137,8 @@ run_apply(struct cli *cli)
 			printf("%s\n", plan.text);
 		return EXIT_DONE;
 	}
-	if (!is_agreed(cli, "Do this?"))
+	/* A script need not be asked what it plainly said; what goes for good is another matter. */
+	if ((isatty(STDIN_FILENO) || json_get_int(plan.json, "remove")) && !is_agreed(cli, "Do this?"))
 		return EXIT_FAILED;
 	/* What was shown is what is done: other changes in between are refused. */
 	mark = json_get_text(plan.json, "mark");

@@ -171,7 +171,7 @@ change_apply(struct op *op, struct work *work, struct object_change *change, str
 	if (!change->body && !object)
 		return op_fail(op, ERR_NOT_FOUND, "there is no %s called %s", word, name);
 	if (object && change->must_be_new)
-		return op_fail(op, ERR_CONFLICT, "there is a %s called %s already; choose another name, or remove it first", word, object->name);
+		return op_fail(op, ERR_CONFLICT, "the name %s is taken by another %s; choose another name, or remove that one first", object->name, word);
 	if (!object) {
 		object = &work->set[work->n_set++];
 		*object = (struct object){ .kind = change->kind, .name_key = key };
