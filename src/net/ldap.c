@@ -147,6 +147,7 @@ set_options(struct op *op, struct ldap_link *link, const char *ca_file)
 {
 	int version = LDAP_VERSION3, none = 0, never = LDAP_DEREF_NEVER, demand = LDAP_OPT_X_TLS_DEMAND, strict = LDAP_OPT_X_TLS_TRY;
 	int least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, crl = LDAP_OPT_X_TLS_CRL_NONE;
+	const struct timeval unlimited = { -1, 0 };
 	char *package = NULL;
 	bool is_gnutls, is_good;
 
@@ -160,14 +161,14 @@ set_options(struct op *op, struct ldap_link *link, const char *ca_file)
 	    ldap_set_option(link->ld, LDAP_OPT_SIZELIMIT, &none) == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_TIMELIMIT, &none) == 0 &&
 	    /* with a network timeout libldap would make the socket blocking after the handshake */
-	    ldap_set_option(link->ld, LDAP_OPT_NETWORK_TIMEOUT, NULL) == 0 &&
-	    ldap_set_option(link->ld, LDAP_OPT_TIMEOUT, NULL) == 0 &&
+	    ldap_set_option(link->ld, LDAP_OPT_NETWORK_TIMEOUT, &unlimited) == 0 &&
+	    ldap_set_option(link->ld, LDAP_OPT_TIMEOUT, &unlimited) == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == 0 &&
 	    /* RFC 4513 3.1.3: a subjectAltName decides when there is one */
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_REQUIRE_SAN, &strict) == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_CACERTDIR, "") == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_CACERTFILE, ca_file) == 0 &&
-	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_CRLCHECK, &crl) == 0 &&
+	    (is_gnutls || ldap_set_option(link->ld, LDAP_OPT_X_TLS_CRLCHECK, &crl) == 0) &&
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == 0 &&
 	    (!is_gnutls || ldap_set_option(link->ld, LDAP_OPT_X_TLS_CIPHER_SUITE, GNUTLS_PRIORITIES) == 0);
 	return is_good ? 0 : op_fail(op, ERR_INTERNAL, "libldap refuses an option that safety needs");
