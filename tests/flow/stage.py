@@ -254,8 +254,8 @@ class Stage:
         if self.daemon is None:
             self.start()
         self.add_directory()
-        self.keyward("apply", os.path.join(TOP, "etc", "presets", "clinic.yaml"))
-        self.keyward("apply", os.path.join(TOP, "contrib", "sample-clinic", "clinic.yaml"))
+        self.keyward("apply", "--yes", os.path.join(TOP, "etc", "presets", "clinic.yaml"))
+        self.keyward("apply", "--yes", os.path.join(TOP, "contrib", "sample-clinic", "clinic.yaml"))
         if sync:
             self.keyward("sync", "run")
 
