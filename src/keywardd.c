@@ -26,6 +26,7 @@
 #include "jobs.h"
 #include "net/dial.h"
 #include "net/ldap_pool.h"
+#include "people/catalog.h"
 #include "people/keyring.h"
 #include "print.h"
 #include "routes.h"
@@ -85,6 +86,13 @@ open_keys(struct op *op, struct daemon *d)
 
 	(void)d;
 	return rc ? rc : db_run(op, record_start, NULL);
+}
+
+static int
+open_catalog(struct op *op, struct daemon *d)
+{
+	(void)d;
+	return catalog_open(op);
 }
 
 static void
@@ -171,6 +179,7 @@ static const struct step {
 } steps[] = {
 	{ "database", open_database },
 	{ "keys", open_keys },
+	{ "catalog", open_catalog },
 	{ "network", open_network },
 	{ "lanes", open_lanes },
 	{ "jobs", open_jobs },
@@ -216,6 +225,7 @@ close_all(struct daemon *d)
 	jobs_free(d->jobs);
 	ldap_pool_free(d->program.svc.ldap_pool);
 	dialer_free(d->program.svc.dialer);
+	catalog_free(d->program.svc.catalog);
 	close_keys(d);
 	db_close(d->program.svc.db);
 }
