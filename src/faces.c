@@ -175,7 +175,8 @@ face_of(const struct request *request)
 	if (match && match->route)
 		return match->route->face;
 	if (door->kind == DOOR_PUBLIC)
-		return text_starts_with(request->path, "/oauth2/") || text_starts_with(request->path, "/.well-known/") ? FACE_OAUTH : FACE_PAGE;
+		return text_starts_with(request->path, "/oauth2/") || text_starts_with(request->path, "/.well-known/")
+		    ? FACE_OAUTH : FACE_PAGE;
 	return door->kind == DOOR_SOCKET ? FACE_API : FACE_PROBE;
 }
 
@@ -186,8 +187,9 @@ log_failure(const struct op *op, const struct request *request, int code)
 	char line[16];
 
 	snprintf(line, sizeof(line), "%d", op->failure.line);
-	log_line(row->level, "request.failed", "error", row->name, "why", op_failure(op), "path", request->path, "address", request->address,
-	    "actor", op->caller.actor, "request", op->request_id, "file", op->failure.file, "line", op->failure.file ? line : NULL, NULL);
+	log_line(row->level, "request.failed", "error", row->name, "why", op_failure(op), "path", request->path,
+	    "address", request->address, "actor", op->caller.actor, "request", op->request_id, "file", op->failure.file,
+	    "line", op->failure.file ? line : NULL, NULL);
 }
 
 void

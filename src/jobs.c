@@ -71,7 +71,8 @@ job_run(struct lane_task *task)
 	op->deadline_ms = time_monotonic_ms() + JOB_DEADLINE_MS;
 	rc = job->row->function(op);
 	if (rc)
-		log_line(error_row(rc)->level, "job.failed", "job", job->row->name, "error", error_row(rc)->name, "why", op_failure(op), NULL);
+		log_line(error_row(rc)->level, "job.failed", "job", job->row->name, "error", error_row(rc)->name,
+		    "why", op_failure(op), NULL);
 	op_end(op);
 	job->is_under_way = false;
 }

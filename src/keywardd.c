@@ -167,9 +167,9 @@ open_doors(struct op *op, struct daemon *d)
 		rc = open_door(op, d, DOOR_SOCKET, (struct http_options){ .listen = op_printf(op, "unix:%s", config->socket),
 		    .max_connections = 64 });
 	if (!rc)
-		rc = open_door(op, d, DOOR_PUBLIC, (struct http_options){ .listen = config->listen, .certificate_file = config->tls_certificate,
-		    .key_file = config->tls_key, .max_connections = (int)config->max_connections,
-		    .max_per_address = (int)config->max_connections_per_address });
+		rc = open_door(op, d, DOOR_PUBLIC, (struct http_options){ .listen = config->listen,
+		    .certificate_file = config->tls_certificate, .key_file = config->tls_key,
+		    .max_connections = (int)config->max_connections, .max_per_address = (int)config->max_connections_per_address });
 	return rc;
 }
 
@@ -198,7 +198,8 @@ open_all(struct daemon *d)
 		op->deadline_ms = time_monotonic_ms() + 600000;
 		rc = steps[i].open(op, d);
 		if (rc) {
-			log_line(LOG_LEVEL_ERROR, "service.refused", "step", steps[i].what, "error", error_row(rc)->name, "why", op_failure(op), NULL);
+			log_line(LOG_LEVEL_ERROR, "service.refused", "step", steps[i].what, "error", error_row(rc)->name,
+			    "why", op_failure(op), NULL);
 			fprintf(stderr, "keywardd: %s\n", op_failure(op));
 			op_end(op);
 			return rc;
@@ -263,7 +264,8 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
 		if (signal == SIGTERM || signal == SIGINT)
 			return 0;
 		if (db_is_broken(d->program.svc.db)) {
-			log_line(LOG_LEVEL_ERROR, "service.broken", "why", "the disk refused a commit: ending, so that a restart can look at what is there", NULL);
+			log_line(LOG_LEVEL_ERROR, "service.broken",
+			    "why", "the disk refused a commit: ending, so that a restart can look at what is there", NULL);
 			return 1;
 		}
 	}

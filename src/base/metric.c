@@ -13,24 +13,24 @@ static const struct { const char *name, *type, *text; } rows[] = {
 };
 
 /* Counters of the process: there is one process and one page of them (doc/CODING.md lists this global). */
-static _Atomic int64_t values[METRIC_COUNT];
+static _Atomic int64_t metric_values[METRIC_COUNT];
 
 void
 metric_add(enum metric metric, int64_t n)
 {
-	atomic_fetch_add_explicit(&values[metric], n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&metric_values[metric], n, memory_order_relaxed);
 }
 
 void
 metric_set(enum metric metric, int64_t value)
 {
-	atomic_store_explicit(&values[metric], value, memory_order_relaxed);
+	atomic_store_explicit(&metric_values[metric], value, memory_order_relaxed);
 }
 
 int64_t
 metric_read(enum metric metric)
 {
-	return atomic_load_explicit(&values[metric], memory_order_relaxed);
+	return atomic_load_explicit(&metric_values[metric], memory_order_relaxed);
 }
 
 char *

@@ -249,7 +249,8 @@ static struct MHD_Daemon *
 start_daemon(struct http_server *server, const struct http_options *options)
 {
 	int loops = options->threads > 0 ? options->threads : 1;
-	int most = options->max_connections < loops * HTTP_CONNECTIONS_PER_LOOP ? options->max_connections : loops * HTTP_CONNECTIONS_PER_LOOP;
+	int cap = loops * HTTP_CONNECTIONS_PER_LOOP;
+	int most = options->max_connections < cap ? options->max_connections : cap;
 	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	struct MHD_OptionItem more[8];
 	int n = 0;
@@ -269,7 +270,8 @@ start_daemon(struct http_server *server, const struct http_options *options)
 	return MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_go, server,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, server->fd,
-	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    /* it would refuse a part of what http_guard refuses, with answers of its own */
+	    MHD_OPTION_STRICT_FOR_CLIENT, 0,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned int)most,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
 	    MHD_OPTION_URI_LOG_CALLBACK, http_exchange_begin, server,
@@ -291,7 +293,8 @@ http_open(struct op *op, const struct http_options *options, struct http_server 
 	if (!rc) {
 		server->daemon = start_daemon(server, options);
 		if (!server->daemon)
-			rc = op_fail(op, ERR_CONFIG, "cannot start the HTTP server at %s: do certificate and key belong together?", options->listen);
+			rc = op_fail(op, ERR_CONFIG, "cannot start the HTTP server at %s: do certificate and key belong together?",
+			    options->listen);
 	}
 	if (!rc && pthread_create(&server->sweeper, NULL, sweeper_main, server) != 0)
 		rc = op_fail(op, ERR_SYSTEM, "cannot start a thread: %s", strerror(errno));

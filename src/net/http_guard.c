@@ -108,6 +108,37 @@ guard_host(const struct request *request, const char *version)
 	return cookies > 1 ? "several Cookie headers" : NULL;
 }
 
+#if MHD_VERSION < 0x00097600
+/*
+ * libmicrohttpd up to 0.9.75 hides three things: a value is cut at a NUL, a folded line (RFC 9112 5.2) is glued to the name of the field,
+ * and a bare LF ends a line.  All show in where the texts lie: the library cuts the lines apart in its buffer, so that between name and
+ * value stand only the zeroed colon and blanks, and behind a value only the zeroed CR and LF.  Later versions refuse these by themselves.
+ */
+static const char *
+guard_layout(const struct request *request, const char *version)
+{
+	const struct http_pair *pairs = request->headers.v;
+	uintptr_t start = (uintptr_t)version + strlen(version) + 2;
+	const char *last;
+
+	for (size_t i = 0; i < request->headers.n; i++) {
+		const char *behind = pairs[i].name + strlen(pairs[i].name) + 1;
+		uintptr_t gap = (uintptr_t)pairs[i].value - (uintptr_t)behind;
+
+		if ((uintptr_t)pairs[i].name != start)
+			return "NUL, folded line or bare LF in the head";
+		if (gap > HTTP_MAX_TARGET_BYTES || strspn(behind, " \t") < gap)
+			return "folded header line";
+		start = (uintptr_t)pairs[i].value + strlen(pairs[i].value) + 2;
+	}
+	if (request->headers.n == 0)
+		return NULL;
+	/* the end of the last line, and the empty line */
+	last = pairs[request->headers.n - 1].value;
+	return memcmp(last + strlen(last), "\0\0\0", 4) == 0 ? NULL : "NUL or bare LF at the end of the head";
+}
+#endif
+
 const char *
 http_guard(const struct request *request, const char *method, const char *version, const char *target)
 {
@@ -115,6 +146,10 @@ http_guard(const struct request *request, const char *method, const char *versio
 
 	if (!why)
 		why = guard_fields(request);
+#if MHD_VERSION < 0x00097600
+	if (!why)
+		why = guard_layout(request, version);
+#endif
 	if (!why)
 		why = guard_framing(request, version);
 	return why ? why : guard_host(request, version);

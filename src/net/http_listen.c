@@ -41,7 +41,7 @@ listen_split(const char *listen, char host[static 64], char port[static 8])
 		return false;
 	memcpy(host, start, n);
 	host[n] = '\0';
-	strcpy(port, colon + 1);
+	memcpy(port, colon + 1, strlen(colon + 1) + 1);
 	return strtol(port, NULL, 10) <= 65535;
 }
 
@@ -118,7 +118,7 @@ listen_unix(struct op *op, const char *path, int *ret_fd)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return op_fail(op, ERR_CONFIG, "the path of the socket is too long: %s", path);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	rc = remove_stale(op, &address);
 	if (rc)
 		return rc;
@@ -157,7 +157,7 @@ http_address(const struct sockaddr *peer, char ret[static INET6_ADDRSTRLEN])
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)peer;
 	const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)peer;
 
-	strcpy(ret, "unix");
+	memcpy(ret, "unix", sizeof("unix"));
 	if (peer && peer->sa_family == AF_INET)
 		inet_ntop(AF_INET, &four->sin_addr, ret, INET6_ADDRSTRLEN);
 	else if (peer && peer->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
