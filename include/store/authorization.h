@@ -8,7 +8,6 @@
 #ifndef KW_STORE_AUTHORIZATION_H
 #define KW_STORE_AUTHORIZATION_H
 
-#include "crypt/hash.h"
 #include "store/driver.h"
 
 struct authorization {
@@ -19,7 +18,7 @@ struct authorization {
 	const char *nonce;                      /* NULL when none was given */
 	const char *claims;                     /* canonical JSON of the claims asked for, NULL when none */
 	const char *code_challenge;             /* S256 (RFC 7636), NULL when none */
-	unsigned char code_hash[SHA256_BYTES];  /* SHA-256 of the code's secret */
+	unsigned char code_hash[32];  /* SHA-256 of the code's secret */
 	int64_t code_until_ms;
 	int64_t code_used_ms;                   /* 0: not yet */
 	int64_t refresh_seq;                    /* number of the refresh token that is good now; 0: none given */

@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "crypt/hash.h"
 #include "issue/oidc.h"
 #include "people/catalog.h"
 #include "store/authorization.h"

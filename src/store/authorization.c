@@ -73,7 +73,7 @@ db_authorization_create(struct op *op, const struct authorization *row)
 	return db_exec(op, &authorization_create,
 	    ARGS(TEXT_(row->id), TEXT_(row->session_id), TEXT_(row->user_id), TEXT_(row->app_id), TEXT_(row->scope),
 		TEXT_(row->redirect_uri), TEXT_(row->nonce), TEXT_(row->claims), TEXT_(row->code_challenge),
-		BLOB_(row->code_hash, SHA256_BYTES), INT_(row->code_until_ms), INT_(row->until_ms), INT_(row->created_ms)),
+		BLOB_(row->code_hash, sizeof(row->code_hash)), INT_(row->code_until_ms), INT_(row->until_ms), INT_(row->created_ms)),
 	    NULL);
 }
 
@@ -94,7 +94,7 @@ take_row(struct op *op, struct db_rows *rows, const char *id)
 	a->claims = db_text_dup(op, rows, 6);
 	a->code_challenge = db_text_dup(op, rows, 7);
 	hash = db_blob(rows, 8, &size);
-	if (hash && size == SHA256_BYTES)
+	if (hash && size == sizeof(row->code_hash))
 		memcpy(a->code_hash, hash, size);
 	a->code_until_ms = db_int(rows, 9);
 	a->code_used_ms = db_int(rows, 10);
