@@ -94,7 +94,7 @@ take_row(struct op *op, struct db_rows *rows, const char *id)
 	a->claims = db_text_dup(op, rows, 6);
 	a->code_challenge = db_text_dup(op, rows, 7);
 	hash = db_blob(rows, 8, &size);
-	if (hash && size == sizeof(row->code_hash))
+	if (hash && size == sizeof(a->code_hash))
 		memcpy(a->code_hash, hash, size);
 	a->code_until_ms = db_int(rows, 9);
 	a->code_used_ms = db_int(rows, 10);
