@@ -23,6 +23,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "issue/live.h"
+#include "issue/oidc.h"
 #include "jobs.h"
 #include "net/dial.h"
 #include "net/ldap_pool.h"
@@ -36,6 +38,7 @@
 #define HEAD_DEADLINE_MS 10000
 #define BODY_DEADLINE_MS 30000
 #define CONNECTIONS_PER_LOOP 120
+#define LIVE_TOKENS 50000
 
 static const char default_config[] = "/etc/keyward/keyward.yaml";
 
@@ -93,6 +96,29 @@ open_catalog(struct op *op, struct daemon *d)
 {
 	(void)d;
 	return catalog_open(op);
+}
+
+/* What memory knows of living tokens; ends reach it after their commit and before they are acknowledged. */
+static int
+open_live(struct op *op, struct daemon *d)
+{
+	(void)op;
+	d->program.svc.live = live_new(LIVE_TOKENS);
+	d->program.svc.on_end = live_on_end;
+	return 0;
+}
+
+static void
+close_live(struct daemon *d)
+{
+	struct op *op = program_op(&d->program);
+
+	op->caller.kind = ACTOR_SYSTEM;
+	op->caller.actor = "stop";
+	if (d->program.svc.live && oidc_flush(op) < 0)
+		log_line(LOG_LEVEL_ERROR, "audit.lost", "why", op_failure(op), NULL);
+	op_end(op);
+	live_free(d->program.svc.live);
 }
 
 static void
@@ -180,6 +206,7 @@ static const struct step {
 	{ "database", open_database },
 	{ "keys", open_keys },
 	{ "catalog", open_catalog },
+	{ "live tokens", open_live },
 	{ "network", open_network },
 	{ "lanes", open_lanes },
 	{ "jobs", open_jobs },
@@ -226,6 +253,7 @@ close_all(struct daemon *d)
 	jobs_free(d->jobs);
 	ldap_pool_free(d->program.svc.ldap_pool);
 	dialer_free(d->program.svc.dialer);
+	close_live(d);
 	catalog_free(d->program.svc.catalog);
 	close_keys(d);
 	db_close(d->program.svc.db);
