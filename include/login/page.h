@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The pages that people see.  HTML lies in src/web/NAME.html, words in src/web/messages; these functions fill the reply with the
+ * The pages that people see.  HTML lies in the templates of src/web, words in src/web/messages; these functions fill the reply with the
  * page and its headers (content security policy, no-store, no framing).
  *
  *     return page_error(op, request, reply, ERR_NOT_FOUND);
