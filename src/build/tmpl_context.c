@@ -202,7 +202,7 @@ finish_start_tag(struct tmpl_context *c, bool is_self_closed)
 		return refuse(c, "only elements without content may end in />");
 	if (c->n_open == TMPL_DEPTH)
 		return refuse(c, "elements are nested too deeply");
-	strcpy(c->open[c->n_open++], c->tag);
+	memcpy(c->open[c->n_open++], c->tag, TMPL_NAME);
 	return 0;
 }
 
