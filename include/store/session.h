@@ -6,7 +6,6 @@
 #ifndef KW_STORE_SESSION_H
 #define KW_STORE_SESSION_H
 
-#include "base/text.h"
 #include "store/driver.h"
 
 struct session_row {
@@ -26,8 +25,7 @@ int db_session_read(struct op *op, const char *id, struct session_row **ret) MUS
 int db_session_touch(struct op *op, const char *id, int64_t seen_ms) MUST_CHECK;
 /* *ret_ended false: there is no such session, or it had ended before. */
 int db_session_end(struct op *op, const char *id, int64_t now_ms, const char *why, bool *ret_ended) MUST_CHECK;
-/* Ends all of a person's; *ret_ids are those that this call ended. */
-int db_session_end_user(struct op *op, const char *user_id, int64_t now_ms, const char *why, struct strings *ret_ids) MUST_CHECK;
+/* All of a person's are ended by store/ending.h. */
 /* A person's sessions that are not ended, end after now_ms and were seen after seen_after_ms; newest first, at most 200. */
 int db_session_list(struct op *op, const char *user_id, int64_t now_ms, int64_t seen_after_ms,
     struct session_row **ret, size_t *ret_n) MUST_CHECK;
