@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "login/page.h"
 #include "routes.h"
 
 static const char content_security_policy[] =
@@ -210,7 +211,7 @@ face_failure(struct op *op, struct request *request, struct reply *reply, int co
 		face_probe(op, reply, code);
 		break;
 	case FACE_PAGE:
-		face_probe(op, reply, code);
+		page_error(op, request, reply, code);
 		break;
 	}
 	if (match && match->allow)

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "login/session.h"
 #include "store/driver.h"
 
 #define ROUTE(method, path, face, guard, origin, lane, cap, body, answer, handler, text) HANDLER(handler);
@@ -230,7 +231,7 @@ run_route(struct op *op, struct request *request, struct reply *reply)
 	rc = check_guard(op, request, match->route);
 	/* RFC 9700 4.7, ASVS 3.5.1: a form must come from a page of ours */
 	if (!rc && match->route->origin == ORIGIN_FORM)
-		rc = op_fail(op, ERR_CSRF, "forms come with the pages");
+		rc = form_check(op, request);
 	if (!rc)
 		rc = read_body(op, request, match);
 	return rc ? rc : match->route->handler(op, request, reply);
