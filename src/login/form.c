@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/text.h"
 #include "crypt/random.h"
 #include "login/session.h"
 #include "people/keyring.h"
