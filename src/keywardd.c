@@ -26,6 +26,7 @@
 #include "issue/live.h"
 #include "issue/oidc.h"
 #include "jobs.h"
+#include "login/throttle.h"
 #include "net/dial.h"
 #include "net/ldap_pool.h"
 #include "people/catalog.h"
@@ -141,6 +142,7 @@ open_network(struct op *op, struct daemon *d)
 	(void)op;
 	d->program.svc.dialer = dialer_new();
 	d->program.svc.ldap_pool = ldap_pool_new();
+	d->program.svc.throttle = throttle_new();
 	return 0;
 }
 
@@ -252,6 +254,7 @@ close_all(struct daemon *d)
 	lanes_free(d->program.svc.lanes);
 	jobs_free(d->jobs);
 	ldap_pool_free(d->program.svc.ldap_pool);
+	throttle_free(d->program.svc.throttle);
 	dialer_free(d->program.svc.dialer);
 	close_live(d);
 	catalog_free(d->program.svc.catalog);
