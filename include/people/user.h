@@ -55,6 +55,8 @@ int users_revoke(struct op *op, const char *user_id, const char *role_id, const 
 int users_end_sessions(struct op *op, const char *user_id, const char *why, int64_t *ret_sessions, int64_t *ret_authorizations) MUST_CHECK;
 /* Up to 100 accounts whose directory_until has passed by: disabled now (a job calls it; the directory sends no event for it). */
 int users_expire(struct op *op, int64_t *ret_count) MUST_CHECK;
+/* The job: all of them, outside db_run. */
+int user_expire_job(struct op *op) MUST_CHECK;
 
 /* What ended; op->svc->on_end is told after the commit, one call for each (people may not look upstairs to issue/live.c). */
 struct end_notice { const char *user_id, *session_id, *authorization_id; };

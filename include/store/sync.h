@@ -30,8 +30,10 @@ int db_sync_run_list(struct op *op, const char *directory_id, const char *before
 int db_sync_run_active(struct op *op, const char *directory_id, struct sync_run_row **ret, size_t *ret_n) MUST_CHECK;
 /* Frozen runs of a directory, newest first, at most 100. */
 int db_sync_run_frozen(struct op *op, const char *directory_id, struct sync_run_row **ret, size_t *ret_n) MUST_CHECK;
-/* When the directory was last begun to be synchronised in earnest; the time of its making if never. */
-int db_sync_last_start(struct op *op, const char *directory_id, int64_t *ret_ms) MUST_CHECK;
+/* When the last run in earnest ended (or last moved); the time of the directory's making if there was none. */
+int db_sync_last_time(struct op *op, const char *directory_id, int64_t *ret_ms) MUST_CHECK;
+/* When a run in earnest last ended well; 0: never. */
+int db_sync_last_done(struct op *op, const char *directory_id, int64_t *ret_ms) MUST_CHECK;
 
 struct sync_entry {
 	int64_t seq;

@@ -29,15 +29,35 @@ int directory_find_person(struct op *op, const struct catalog_directory *directo
 int directory_check_password(struct op *op, const struct catalog_directory *directory, const char *dn, const char *password,
     struct ldap_bind_result *ret) MUST_CHECK;
 
+/* What a run saw and plans; disabled_lately and limit are the guard's, once it was asked. */
 struct sync_counts {
-	int64_t read, skipped, groups, create, change, disable, enable, grant, end, unchanged, active_before;
+	int64_t read, skipped, groups;
+	int64_t nameless;                               /* of the skipped: entries whose id could not be read */
+	int64_t create, change, disable, enable, grant, end, member, unchanged;
+	int64_t planned;                                /* rows of the plan */
+	int64_t losing;                                 /* of the disabled: accounts that were active */
+	int64_t active_before, disabled_lately, limit;
 };
 
-/* One run from reading to the end (or to a frozen state, or, is_preview, to its plan).  cause: timer, hand, start.  *ret_run: its id, in the op. */
+/*
+ * Makes the record of a run; sync_work or sync_queue go on with it.  cause: timer, hand, start.  ERR_CONFLICT while another run of the
+ * directory is under way.  *ret_run: its id, in the op.
+ */
+int sync_start(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
+/* Leads a run from the state it is in to its end (done, failed), to frozen, or a preview to its plan.  Takes as long as it takes. */
+int sync_work(struct op *op, const char *run_id) MUST_CHECK;
+/* sync_work on the lane "sync". */
+int sync_queue(struct op *op, const char *run_id) MUST_CHECK;
+/* One run from reading to the end: sync_start and sync_work. */
 int sync_run(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
-/* Goes on with runs that a stop of the daemon interrupted. */
+/* Goes on with runs that a stop of the daemon interrupted; called once, before anything else starts one. */
 int sync_resume(struct op *op) MUST_CHECK;
-/* Lets a frozen run be applied. */
+/* For the timer: starts runs of directories that are due. */
+int sync_tick(struct op *op) MUST_CHECK;
+/*
+ * Lets exactly this frozen plan be applied: sync_queue or sync_work go on with it.  ERR_CONFLICT when it is not frozen (any more) or
+ * objects have changed since it was made.
+ */
 int sync_approve(struct op *op, const char *run_id) MUST_CHECK;
 
 #endif

@@ -25,29 +25,28 @@ notice_end(struct op *op, const char *user_id, const char *session_id, const cha
 {
 	struct end_notice *notice = op_alloc(op, sizeof(*notice));
 
-	*notice = (struct end_notice){ op_strdup(op, user_id), session_id, authorization_id };
+	*notice = (struct end_notice){ .user_id = op_strdup(op, user_id), .session_id = session_id, .authorization_id = authorization_id };
 	db_on_commit(op, tell_end, notice);
 }
 
 int
 users_end_sessions(struct op *op, const char *user_id, const char *why, int64_t *ret_sessions, int64_t *ret_authorizations)
 {
-	const char **ids;
-	size_t n;
-	int rc = db_sessions_end_user(op, user_id, why, &ids, &n);
+	const char **sessions, **authorizations;
+	size_t n_sessions, n_authorizations;
+	int rc = db_sessions_end_user(op, user_id, why, &sessions, &n_sessions);
 
+	if (!rc)
+		rc = db_authorizations_end_user(op, user_id, why, &authorizations, &n_authorizations);
 	if (rc)
 		return rc;
+	*ret_sessions = (int64_t)n_sessions;
+	*ret_authorizations = (int64_t)n_authorizations;
 	notice_end(op, user_id, NULL, NULL);
-	*ret_sessions = (int64_t)n;
-	for (size_t i = 0; i < n; i++)
-		notice_end(op, user_id, ids[i], NULL);
-	rc = db_authorizations_end_user(op, user_id, why, &ids, &n);
-	if (rc)
-		return rc;
-	*ret_authorizations = (int64_t)n;
-	for (size_t i = 0; i < n; i++)
-		notice_end(op, user_id, NULL, ids[i]);
+	for (size_t i = 0; i < n_sessions; i++)
+		notice_end(op, user_id, sessions[i], NULL);
+	for (size_t i = 0; i < n_authorizations; i++)
+		notice_end(op, user_id, NULL, authorizations[i]);
 	return 0;
 }
 
@@ -209,4 +208,26 @@ users_set_local(struct op *op, const char *user_id, bool is_active, const char *
 	if (!rc)
 		rc = db_user_state_add(op, &state, 1);
 	return rc ? rc : side_turned(op, after, "local", is_active, state.reason, NULL);
+}
+
+struct expired {
+	int64_t count;
+};
+
+static int
+expire_body(struct op *op, void *arg)
+{
+	return users_expire(op, &((struct expired *)arg)->count);
+}
+
+int
+user_expire_job(struct op *op)
+{
+	struct expired expired;
+	int rc;
+
+	do {
+		rc = db_run(op, expire_body, &expired);
+	} while (!rc && expired.count == EXPIRE_BATCH);
+	return rc;
 }

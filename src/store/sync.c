@@ -22,9 +22,11 @@ SQL_DEFINE(sync_run_active,
     "SELECT " COLUMNS " FROM sync_runs WHERE finished_ms IS NULL AND state <> 'frozen'"
     " AND (CAST($1 AS TEXT) IS NULL OR directory_id = $1) ORDER BY id LIMIT 100");
 SQL_DEFINE(sync_run_frozen, "SELECT " COLUMNS " FROM sync_runs WHERE directory_id = $1 AND state = 'frozen' ORDER BY id DESC LIMIT 100");
-SQL_DEFINE(sync_last_start,
-    "SELECT COALESCE((SELECT MAX(started_ms) FROM sync_runs WHERE directory_id = $1 AND purpose = 'run'), created_ms)"
-    " FROM objects WHERE id = $1");
+SQL_DEFINE(sync_last_time,
+    "SELECT COALESCE((SELECT MAX(COALESCE(finished_ms, changed_ms)) FROM sync_runs WHERE directory_id = $1 AND purpose = 'run'),"
+    " created_ms) FROM objects WHERE id = $1");
+SQL_DEFINE(sync_last_done,
+    "SELECT COALESCE(MAX(finished_ms), 0) FROM sync_runs WHERE directory_id = $1 AND purpose = 'run' AND state = 'done'");
 #define PLAN_COLUMNS "seq, action, user_id, external_id, login, display_name, why, body"
 SQL_DEFINE(sync_plan_add,
     "INSERT INTO sync_plan (run_id, " PLAN_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
@@ -129,16 +131,28 @@ db_sync_run_frozen(struct op *op, const char *directory_id, struct sync_run_row 
 	return runs_read(op, &sync_run_frozen, ARGS(TEXT_(directory_id)), 100, ret, ret_n);
 }
 
-int
-db_sync_last_start(struct op *op, const char *directory_id, int64_t *ret_ms)
+static int
+time_read(struct op *op, const struct sql *sql, const char *directory_id, int64_t *ret_ms)
 {
 	struct db_rows *rows = NULL;
-	int rc = db_query(op, &sync_last_start, ARGS(TEXT_(directory_id)), &rows);
+	int rc = db_query(op, sql, ARGS(TEXT_(directory_id)), &rows);
 
 	*ret_ms = 0;
 	if (!rc && (rc = db_next(rows)) > 0)
 		*ret_ms = db_int(rows, 0);
 	return db_end(rows, rc);
+}
+
+int
+db_sync_last_time(struct op *op, const char *directory_id, int64_t *ret_ms)
+{
+	return time_read(op, &sync_last_time, directory_id, ret_ms);
+}
+
+int
+db_sync_last_done(struct op *op, const char *directory_id, int64_t *ret_ms)
+{
+	return time_read(op, &sync_last_done, directory_id, ret_ms);
 }
 
 struct plan_rows {

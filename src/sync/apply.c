@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Writes a plan: first the groups, then the people in the plan's order, in chunks, through the same functions of people/ that a sign-in
+ * uses.  applied_seq moves on in the transaction of the chunk, so that a run that was killed goes on behind its last chunk.
+ * Read apply_run, then people_body.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/uuid.h"
+#include "store/group.h"
+#include "store/user.h"
+#include "sync_int.h"
+
+#define ROWS_MAX 400                    /* plan rows of a chunk */
+#define GROUP_ROWS 100
+
+struct apply {
+	struct run *run;
+	struct graph *graph;
+	const char **group_ids;                 /* by number in the graph */
+	struct change_source source;
+	struct pace pace;
+	bool is_done;
+};
+
+/* ---- groups ---- */
+
+struct groups {
+	struct apply *apply;
+	struct group *known, *put;              /* known: ordered by external id */
+	size_t n_known, n_put;
+	const char **ended;
+	size_t n_ended;
+	struct membership *edges, *joins;       /* edges: known ones between groups */
+	size_t n_edges, n_joins;
+	const char **leaves;
+	size_t n_leaves;
+};
+
+static int
+load_groups_body(struct op *op, void *arg)
+{
+	struct groups *groups = arg;
+	int rc = db_group_list(op, groups->apply->run->directory_id, &groups->known, &groups->n_known);
+
+	return rc ? rc : db_membership_list_groups(op, groups->apply->run->directory_id, &groups->edges, &groups->n_edges);
+}
+
+static bool
+is_same_group(const struct group *known, const struct sync_group *staged)
+{
+	return !known->is_ended && !strcmp(known->dn, staged->dn) && !strcmp(known->dn_key, staged->dn_key) &&
+	    !strcmp(known->name, staged->name);
+}
+
+/* A merge by external id: which rows to put, which to end; ids of all staged groups. */
+static void
+compare_groups(struct op *op, struct groups *groups)
+{
+	struct apply *apply = groups->apply;
+	const struct graph *graph = apply->graph;
+	size_t known = 0;
+
+	groups->put = op_alloc(op, graph->n * sizeof(*groups->put));
+	groups->ended = op_alloc(op, groups->n_known * sizeof(*groups->ended));
+	for (size_t i = 0; i < graph->n; i++) {
+		const struct sync_group *staged = &graph->groups[i];
+		int order = -1;
+
+		while (known < groups->n_known && (order = strcmp(groups->known[known].external_id, staged->external_id)) < 0) {
+			if (!groups->known[known].is_ended)
+				groups->ended[groups->n_ended++] = groups->known[known].id;
+			known++;
+		}
+		if (known < groups->n_known && !order) {
+			apply->group_ids[i] = groups->known[known].id;
+			if (is_same_group(&groups->known[known++], staged))
+				continue;
+		} else {
+			char *id = op_alloc(op, UUID_TEXT_BYTES);
+
+			uuid_new(id, op->now_ms);
+			apply->group_ids[i] = id;
+		}
+		groups->put[groups->n_put++] = (struct group){
+			.id = apply->group_ids[i], .directory_id = apply->run->directory_id, .external_id = staged->external_id,
+			.dn = staged->dn, .dn_key = staged->dn_key, .name = staged->name,
+		};
+	}
+	for (; known < groups->n_known; known++)
+		if (!groups->known[known].is_ended)
+			groups->ended[groups->n_ended++] = groups->known[known].id;
+}
+
+static int
+by_edge(const void *a, const void *b)
+{
+	const struct membership *x = a, *y = b;
+	int order = strcmp(x->group_id, y->group_id);
+
+	return order ? order : strcmp(x->member_id, y->member_id);
+}
+
+struct wanted_edges {
+	struct groups *groups;
+	struct membership *v;
+	size_t n, room;
+};
+
+/* Edges between staged groups, with the ids of their rows. */
+static int
+wanted_edges_body(struct op *op, void *arg)
+{
+	struct wanted_edges *wanted = arg;
+	struct apply *apply = wanted->groups->apply;
+	int rc = 0;
+
+	wanted->n = 0;
+	for (size_t i = 0; !rc && i < apply->graph->n; i++) {
+		unsigned char hash[SYNC_HASH_BYTES];
+		int64_t *parents;
+		size_t n;
+
+		stage_hash(apply->graph->groups[i].dn_key, hash);
+		rc = db_sync_edge_parents(op, apply->run->row->number, hash, &parents, &n);
+		for (size_t j = 0; !rc && j < n; j++) {
+			size_t parent = graph_group(apply->graph, parents[j]);
+
+			if (parent == MAP_NO_GROUP)
+				continue;
+			if (wanted->n == wanted->room) {
+				struct membership *more = op_alloc(op, (wanted->room * 2 + 64) * sizeof(*more));
+
+				if (wanted->n)
+					memcpy(more, wanted->v, wanted->n * sizeof(*more));
+				wanted->v = more;
+				wanted->room = wanted->room * 2 + 64;
+			}
+			wanted->v[wanted->n++] = (struct membership){
+				.group_id = apply->group_ids[parent], .member_kind = "group", .member_id = apply->group_ids[i],
+				.source_kind = apply->source.kind, .source_id = apply->source.id,
+			};
+		}
+	}
+	return rc;
+}
+
+static int
+compare_edges(struct op *op, struct groups *groups)
+{
+	struct wanted_edges wanted = { .groups = groups };
+	size_t known = 0;
+	int rc = db_read(op, wanted_edges_body, &wanted);
+
+	if (rc)
+		return rc;
+	groups->joins = op_alloc(op, wanted.n * sizeof(*groups->joins));
+	groups->leaves = op_alloc(op, groups->n_edges * sizeof(*groups->leaves));
+	if (wanted.n)
+		qsort(wanted.v, wanted.n, sizeof(*wanted.v), by_edge);
+	if (groups->n_edges)
+		qsort(groups->edges, groups->n_edges, sizeof(*groups->edges), by_edge);
+	for (size_t i = 0; i < wanted.n; i++) {
+		int order = -1;
+
+		while (known < groups->n_edges && (order = by_edge(&groups->edges[known], &wanted.v[i])) < 0)
+			groups->leaves[groups->n_leaves++] = groups->edges[known++].id;
+		if (known < groups->n_edges && !order)
+			known++;
+		else
+			groups->joins[groups->n_joins++] = wanted.v[i];
+	}
+	while (known < groups->n_edges)
+		groups->leaves[groups->n_leaves++] = groups->edges[known++].id;
+	return 0;
+}
+
+static size_t
+slice(size_t n)
+{
+	return n < GROUP_ROWS ? n : GROUP_ROWS;
+}
+
+static int
+write_groups_body(struct op *op, void *arg)
+{
+	struct groups *groups = arg;
+	int rc = db_group_put(op, groups->put, slice(groups->n_put));
+
+	if (!rc)
+		rc = db_membership_add(op, groups->joins, slice(groups->n_joins));
+	if (!rc)
+		rc = db_membership_end(op, groups->leaves, slice(groups->n_leaves));
+	return rc ? rc : db_group_end(op, groups->ended, slice(groups->n_ended));
+}
+
+#define ADVANCE(list, n) \
+	do { \
+		size_t done = slice(n); \
+		(list) += done; \
+		(n) -= done; \
+	} while (0)
+
+/* Nothing of this is in the plan's rows: it is compared anew whenever a run goes on, and what is as it should be is not written. */
+static int
+apply_groups(struct op *op, struct apply *apply)
+{
+	struct groups groups = { .apply = apply };
+	int rc = db_read(op, load_groups_body, &groups);
+
+	if (rc)
+		return rc;
+	apply->group_ids = op_alloc(op, apply->graph->n * sizeof(*apply->group_ids));
+	compare_groups(op, &groups);
+	rc = compare_edges(op, &groups);
+	while (!rc && (groups.n_put || groups.n_joins || groups.n_leaves || groups.n_ended)) {
+		struct op *chunk = chunk_begin(op);
+
+		/* edges need their groups: all groups first */
+		if (groups.n_put > GROUP_ROWS) {
+			struct groups first = { .apply = apply, .put = groups.put, .n_put = groups.n_put };
+
+			rc = chunk_end(op, chunk, db_run(chunk, write_groups_body, &first));
+			ADVANCE(groups.put, groups.n_put);
+			continue;
+		}
+		rc = chunk_end(op, chunk, db_run(chunk, write_groups_body, &groups));
+		ADVANCE(groups.put, groups.n_put);
+		ADVANCE(groups.joins, groups.n_joins);
+		ADVANCE(groups.leaves, groups.n_leaves);
+		ADVANCE(groups.ended, groups.n_ended);
+	}
+	return rc;
+}
+
+/* ---- people ---- */
+
+/* The people of some plan rows, each once. */
+struct people {
+	struct apply *apply;
+	struct sync_plan_row *rows;
+	size_t n_rows;
+	int64_t last_seq;
+	const char **external_ids;
+	const char **user_ids;                  /* of the plan; NULL where a new account is made */
+	size_t n;
+	struct sync_entry **entries;            /* aligned; NULL: gone */
+	struct user **users;                    /* aligned; as known now */
+	struct membership *edges;               /* known ones of them, ordered by member */
+	size_t n_edges;
+	size_t **groups;                        /* aligned: numbers of the groups they are directly in */
+	size_t *n_groups;
+	struct user_change *changes;
+	size_t n_changes;
+	size_t *places;                         /* of each change among the people */
+	const char **gone;
+	size_t n_gone;
+};
+
+/* A person's rows lie together: one who may go on behind the page is left to the next. */
+static bool
+cut_page(struct people *people, size_t limit)
+{
+	const char *last;
+
+	if (people->n_rows < limit)
+		return true;
+	last = people->rows[people->n_rows - 1].external_id;
+	while (people->n_rows && !strcmp(people->rows[people->n_rows - 1].external_id, last))
+		people->n_rows--;
+	return people->n_rows > 0;
+}
+
+static int
+load_rows(struct op *op, struct people *people)
+{
+	size_t limit = people->apply->pace.rows < ROWS_MAX ? people->apply->pace.rows : ROWS_MAX;
+	const struct sync_run_row *row = people->apply->run->row;
+	int rc;
+
+	do {
+		rc = db_sync_plan_page(op, row->id, row->applied_seq, limit, &people->rows, &people->n_rows);
+		if (rc || cut_page(people, limit))
+			break;
+		limit *= 2;     /* one person with more rows than a page holds */
+	} while (true);
+	return rc;
+}
+
+static int
+load_groups_of(struct op *op, struct people *people, size_t i)
+{
+	int64_t *parents;
+	size_t n;
+	int rc = db_sync_edge_parents(op, people->apply->run->row->number, people->entries[i]->dn_hash, &parents, &n);
+
+	if (rc)
+		return rc;
+	people->groups[i] = op_alloc(op, n * sizeof(**people->groups));
+	for (size_t j = 0; j < n; j++) {
+		size_t number = graph_group(people->apply->graph, parents[j]);
+
+		if (number != MAP_NO_GROUP)
+			people->groups[i][people->n_groups[i]++] = number;
+	}
+	return 0;
+}
+
+static int
+load_body(struct op *op, void *arg)
+{
+	struct people *people = arg;
+	const struct run *run = people->apply->run;
+	const char **known;
+	size_t n_known = 0;
+	int rc = load_rows(op, people);
+
+	if (rc || !people->n_rows)
+		return rc;
+	people->external_ids = op_alloc(op, people->n_rows * sizeof(*people->external_ids));
+	people->n = 0;
+	for (size_t i = 0; i < people->n_rows; i++) {
+		const struct sync_plan_row *row = &people->rows[i];
+
+		people->last_seq = row->seq;
+		if (strcmp(row->action, "skip") && (!people->n || strcmp(people->external_ids[people->n - 1], row->external_id)))
+			people->external_ids[people->n++] = row->external_id;
+	}
+	rc = db_sync_entry_find(op, run->row->number, people->external_ids, people->n, &people->entries);
+	if (!rc)
+		rc = db_user_find_many(op, run->directory_id, people->external_ids, people->n, &people->users);
+	people->groups = op_alloc(op, people->n * sizeof(*people->groups));
+	people->n_groups = op_alloc(op, people->n * sizeof(*people->n_groups));
+	known = op_alloc(op, people->n * sizeof(*known));
+	for (size_t i = 0; !rc && i < people->n; i++) {
+		if (people->users[i])
+			known[n_known++] = people->users[i]->id;
+		if (people->entries[i])
+			rc = load_groups_of(op, people, i);
+	}
+	return rc ? rc : db_membership_list_users(op, known, n_known, &people->edges, &people->n_edges);
+}
+
+/* What each of them becomes; who changed after this run began to read (a sign-in read him later) is left to the next run. */
+static int
+make_changes(struct op *op, struct people *people)
+{
+	const struct apply *apply = people->apply;
+	int rc = 0;
+
+	people->changes = op_alloc(op, people->n * sizeof(*people->changes));
+	people->places = op_alloc(op, people->n * sizeof(*people->places));
+	people->gone = op_alloc(op, people->n * sizeof(*people->gone));
+	for (size_t i = 0; !rc && i < people->n; i++) {
+		struct user_change *change = &people->changes[people->n_changes];
+		struct wanted_grant *wanted;
+
+		if (people->users[i] && people->users[i]->changed_ms > apply->run->row->started_ms)
+			continue;
+		if (!people->entries[i]) {
+			if (people->users[i])
+				people->gone[people->n_gone++] = people->users[i]->id;
+			continue;
+		}
+		person_from_entry(apply->run, people->entries[i], &change->person);
+		rc = graph_grants(op, apply->graph, people->entries[i], people->groups[i], people->n_groups[i], &wanted, &change->n_grants);
+		change->grants = wanted;
+		people->places[people->n_changes++] = i;
+	}
+	return rc;
+}
+
+static void
+compare_membership(struct people *people, size_t change, struct membership *joins, size_t *n_joins, const char **leaves, size_t *n_leaves)
+{
+	const struct apply *apply = people->apply;
+	const char *user_id = people->changes[change].user_id;
+	size_t place = people->places[change], n = people->n_groups[place], j;
+	const size_t *groups = people->groups[place];
+
+	for (size_t i = 0; i < people->n_edges; i++) {
+		if (strcmp(people->edges[i].member_id, user_id))
+			continue;
+		for (j = 0; j < n && strcmp(apply->group_ids[groups[j]], people->edges[i].group_id); j++)
+			;
+		if (j == n)
+			leaves[(*n_leaves)++] = people->edges[i].id;
+	}
+	for (j = 0; j < n; j++) {
+		bool is_held = false;
+
+		for (size_t i = 0; people->users[place] && i < people->n_edges && !is_held; i++)
+			is_held = !strcmp(people->edges[i].member_id, user_id) &&
+			    !strcmp(people->edges[i].group_id, apply->group_ids[groups[j]]);
+		if (!is_held)
+			joins[(*n_joins)++] = (struct membership){
+				.group_id = apply->group_ids[groups[j]], .member_kind = "user", .member_id = user_id,
+				.source_kind = apply->source.kind, .source_id = apply->source.id,
+			};
+	}
+}
+
+static int
+write_memberships(struct op *op, struct people *people)
+{
+	struct membership *joins;
+	const char **leaves;
+	size_t n_joins = 0, n_leaves = 0, n = 0;
+	int rc;
+
+	for (size_t i = 0; i < people->n_changes; i++)
+		n += people->n_groups[people->places[i]];
+	joins = op_alloc(op, n * sizeof(*joins));
+	leaves = op_alloc(op, people->n_edges * sizeof(*leaves));
+	for (size_t i = 0; i < people->n_changes; i++)
+		if (people->changes[i].user_id)
+			compare_membership(people, i, joins, &n_joins, leaves, &n_leaves);
+	rc = db_membership_end(op, leaves, n_leaves);
+	return rc ? rc : db_membership_add(op, joins, n_joins);
+}
+
+static int
+people_body(struct op *op, void *arg)
+{
+	struct people *people = arg;
+	struct apply *apply = people->apply;
+	struct sync_run_row row = *apply->run->row;
+	int rc;
+
+	pace_begin(&apply->pace);
+	rc = users_change(op, people->changes, people->n_changes, &apply->source);
+	if (!rc)
+		rc = users_gone(op, people->gone, people->n_gone, "gone", &apply->source);
+	if (!rc)
+		rc = write_memberships(op, people);
+	row.applied_seq = people->last_seq;
+	if (!rc)
+		rc = db_sync_run_write(op, &row, row.state);
+	pace_end(&apply->pace);
+	return rc;
+}
+
+static int
+apply_page(struct op *op, struct apply *apply)
+{
+	struct op *chunk = chunk_begin(op);
+	struct people people = { .apply = apply };
+	int rc = db_read(chunk, load_body, &people);
+
+	apply->is_done = !people.n_rows;
+	if (!rc && people.n_rows) {
+		rc = make_changes(chunk, &people);
+		if (!rc)
+			rc = db_run(chunk, people_body, &people);
+		if (!rc)
+			apply->run->row->applied_seq = people.last_seq;
+	}
+	return chunk_end(op, chunk, rc);
+}
+
+int
+apply_run(struct op *op, struct run *run)
+{
+	struct apply apply = { .run = run, .source = { "sync", run->row->id }, .pace = PACE_START };
+	struct op *own = chunk_begin(op);
+	int rc = graph_load(own, run, &apply.graph);
+
+	if (!rc)
+		rc = apply_groups(own, &apply);
+	while (!rc && !apply.is_done)
+		rc = apply_page(own, &apply);
+	return chunk_end(op, own, rc);
+}

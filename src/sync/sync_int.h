@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * One run on its way through the steps: stage.c reads, plan.c compares, guard.c counts, apply.c writes, run.c leads.
+ *
+ * A run may take minutes and see any number of people: what a step allocates lives in an op of its own for each chunk
+ * (chunk_begin, chunk_end), and writers are held for a few milliseconds at a time (struct pace).
+ */
+#ifndef KW_SYNC_SYNC_INT_H
+#define KW_SYNC_SYNC_INT_H
+
+#include "crypt/hash.h"
+#include "store/sync.h"
+#include "sync/source.h"
+#include "sync/sync.h"
+
+struct run {
+	struct sync_run_row *row;
+	const struct catalog_directory *directory;      /* NULL in tests that need none */
+	const char *directory_id;
+	const struct source_rules *rules;
+	struct sync_counts counts;
+	int64_t touched_ms;                             /* monotonic: when its row was last written */
+};
+
+/* An op for one chunk, in the name of op's caller.  chunk_end hands its failure up and returns rc. */
+struct op *chunk_begin(struct op *op);
+int chunk_end(struct op *op, struct op *chunk, int rc) MUST_CHECK;
+
+/*
+ * Says every two seconds that the run is being worked on, and how far it is: a run whose row nobody touches for RUN_STALE_MS is given up by the timer, and a
+ * worker that comes back to it then gets ERR_CONFLICT.
+ */
+int run_touch(struct op *op, struct run *run) MUST_CHECK;
+#define RUN_STALE_MS 600000
+
+/* How many rows to write at a time, so that a transaction of ours holds other writers a few milliseconds. */
+struct pace {
+	size_t rows;
+	int64_t began_ms;
+};
+#define PACE_START { 64, 0 }
+#define PACE_ROWS_MAX 2000
+/* Around the writing, in the body of db_run. */
+void pace_begin(struct pace *pace);
+void pace_end(struct pace *pace);
+
+/* Counts as canonical JSON and back. */
+char *counts_write(struct op *op, const struct sync_counts *counts);
+int counts_read(struct op *op, const char *text, struct sync_counts *ret) MUST_CHECK;
+
+/* ---- stage.c ---- */
+
+/* Where the reader puts what it finds; belongs to the op. */
+struct stage;
+int stage_begin(struct op *op, struct run *run, struct stage **ret) MUST_CHECK;
+/* Callbacks for source_read; arg is the stage. */
+extern const struct source_reader stage_reader;
+/* After a complete reading: writes the rest, removes what an interrupted reading had staged and this one did not see; counts. */
+int stage_end(struct op *op, struct stage *stage) MUST_CHECK;
+void stage_hash(const char *dn_key, unsigned char ret[static SYNC_HASH_BYTES]);
+/* What the attribute rules looked at, as staged text and back. */
+char *stage_facts_write(struct op *op, const struct map_value *values, size_t n);
+int stage_facts_read(struct op *op, const char *facts, struct map_value **ret, size_t *ret_n) MUST_CHECK;
+
+/* ---- graph.c: the run's groups in memory ---- */
+
+struct graph {
+	struct map *map;
+	struct sync_group *groups;                      /* ordered by external id; their place here is their number in the map */
+	size_t n;
+	size_t *by_seq;                                 /* number of the group that was staged as seq, or MAP_NO_GROUP */
+	int64_t seq_max;
+};
+/* Belongs to the op. */
+int graph_load(struct op *op, const struct run *run, struct graph **ret) MUST_CHECK;
+/* The number of a staged group, MAP_NO_GROUP for edges of a group that was not staged to its end. */
+size_t graph_group(const struct graph *graph, int64_t seq);
+/* What the rules give to a staged person who is directly in these groups. */
+int graph_grants(struct op *op, const struct graph *graph, const struct sync_entry *entry, const size_t *groups, size_t n,
+    struct wanted_grant **ret, size_t *ret_n) MUST_CHECK;
+void person_from_entry(const struct run *run, const struct sync_entry *entry, struct person *ret);
+
+/* ---- plan.c, guard.c, apply.c ---- */
+
+/* Compares what is staged with what is known; writes the plan's rows, its hash and the counts. */
+int plan_build(struct op *op, struct run *run) MUST_CHECK;
+
+/* How many accounts of a directory with that many active ones may be disabled in 24 hours. */
+int64_t guard_limit(int64_t active);
+/* True in *ret when the plan would disable too many; limit and what was disabled lately stand in the counts. */
+int guard_check(struct op *op, struct run *run, bool *ret) MUST_CHECK;
+/* Writes the plan, on from applied_seq. */
+int apply_run(struct op *op, struct run *run) MUST_CHECK;
+
+/* ---- work.c ---- */
+
+/* Removes what an ended run has staged, and plans that are too old. */
+int run_clean(struct op *op, const struct sync_run_row *row) MUST_CHECK;
+
+#endif
