@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "audit/audit.h"
 #include "base/log.h"
 #include "login/page.h"
 #include "routes.h"
@@ -193,12 +194,23 @@ log_failure(const struct op *op, const struct request *request, int code)
 	    "line", op->failure.file ? line : NULL, NULL);
 }
 
+/* Who was not let in to the administration is of interest to the auditors. */
+static void
+audit_failure(struct op *op, const struct request *request, int code)
+{
+	const struct route_match *match = request->route;
+
+	if (code == ERR_FORBIDDEN && op->svc->audit && match->route && match->route->face == FACE_API)
+		audit_refusal(op, EV_API_REFUSED, NULL, FACTS(FACT("route", match->route->path), FACT("error", error_row(code)->name)));
+}
+
 void
 face_failure(struct op *op, struct request *request, struct reply *reply, int code)
 {
 	const struct route_match *match = request->route;
 
 	log_failure(op, request, code);
+	audit_failure(op, request, code);
 	keep_few_headers(reply);
 	switch (face_of(request)) {
 	case FACE_OAUTH:

@@ -6,4 +6,7 @@
 /* 0, or -1 when there is no table of that name. */
 int print_table(const char *name);
 
+/* print_openapi.c */
+void print_openapi(void);
+
 #endif

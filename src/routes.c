@@ -157,10 +157,10 @@ check_guard(struct op *op, const struct request *request, const struct route *ro
 {
 	if (route->face != FACE_API)
 		return 0;
+	op->caller.actor = op_printf(op, "uid:%u", request->peer_uid);
 	if (!request->is_unix || (request->peer_uid != 0 && request->peer_uid != geteuid()))
 		return op_fail(op, ERR_FORBIDDEN, "uid %u may not administer: only root and the user of the daemon may", request->peer_uid);
 	op->caller.kind = ACTOR_ROOT;
-	op->caller.actor = op_printf(op, "uid:%u", request->peer_uid);
 	return 0;
 }
 
