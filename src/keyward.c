@@ -9,16 +9,20 @@
 #include <locale.h>
 #include <string.h>
 
-/* "-x manual" and "-x commands" print what "make docs" and the tests want. */
+/* "-x manual", "-x config-manual" and "-x commands" print what "make docs" and the tests want. */
 static int
 print_table(const char *name)
 {
 	if (!strcmp(name, "manual")) {
-		command_print_manual(stdout);
+		manual_print_commands(stdout);
+		return EXIT_DONE;
+	}
+	if (!strcmp(name, "config-manual")) {
+		manual_print_config(stdout);
 		return EXIT_DONE;
 	}
 	if (strcmp(name, "commands")) {
-		fprintf(stderr, "keyward: -x prints manual or commands\n");
+		fprintf(stderr, "keyward: -x prints manual, config-manual or commands\n");
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++)

@@ -121,22 +121,6 @@ take_file(struct cli *cli, const struct param *param, const char *value)
 	return EXIT_DONE;
 }
 
-/* Percent-encoding of a path segment or query value (RFC 3986 2.1). */
-static char *
-percent_encode(struct op *op, const char *text)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	struct buf out = buf_in(op->mem);
-
-	for (; *text; text++) {
-		if (strchr(plain, *text))
-			buf_add_char(&out, *text);
-		else
-			buf_printf(&out, "%%%02X", (unsigned char)*text);
-	}
-	return out.text;
-}
-
 static void
 fill_path(struct cli *cli, const char *target, const char *value)
 {
@@ -153,7 +137,9 @@ take_self(struct cli *cli, const struct param *param, const char *value)
 	if (!strcmp(param->target, "yes"))
 		cli->want_yes = true;
 	else if (!strcmp(param->target, "wait"))
-		cli->want_wait = true;
+		cli->is_without_waiting = false;
+	else if (!strcmp(param->target, "no_wait"))
+		cli->is_without_waiting = true;
 	else if (!strcmp(param->target, "file"))
 		cli->file = value;
 	return EXIT_DONE;
@@ -177,7 +163,7 @@ take(struct cli *cli, const struct param *param, const char *value)
 		json_object_set_new(cli->body, param->target, json_string(value));
 		return EXIT_DONE;
 	case PARAM_QUERY:
-		json_object_set_new(cli->query, param->target, json_string(percent_encode(cli->op, value)));
+		json_object_set_new(cli->query, param->target, json_string(value));
 		return EXIT_DONE;
 	case PARAM_LIST:
 		list = json_object_get(cli->body, param->target);

@@ -51,7 +51,7 @@ struct cli {
 	enum command_id id;
 	const char *config_file;        /* NULL: DEFAULT_CONFIG if there is one */
 	const char *socket;             /* NULL: the configuration's */
-	bool is_json, want_help, want_yes, want_wait, want_all;
+	bool is_json, want_help, want_yes, want_all, is_without_waiting;
 	const char *file;               /* argument of local commands */
 	const char *path;               /* filled, without query */
 	json_t *query;                  /* names and texts */
@@ -65,13 +65,19 @@ const struct param *command_params(size_t *ret_n);
 const struct command *command_find(int argc, char *const *argv, int *ret_words);
 void command_print_all(FILE *out);
 void command_print_help(FILE *out, enum command_id id);
-void command_print_manual(FILE *out);
+/* The name of a parameter without its mark. */
+const char *param_name(const struct param *param, char *buffer, size_t size);
+
+/* manual.c */
+void manual_print_commands(FILE *out);
+void manual_print_config(FILE *out);
 
 /* arguments.c: takes --config, --socket, --json and --help out of argv wherever they stand; EXIT_DONE or EXIT_USAGE. */
 int arguments_global(struct cli *cli, int *argc, char **argv);
 int arguments_read(struct cli *cli, int argc, char **argv);
 
-/* client.c */
+/* client.c.  Values of query are texts as they are; they are encoded there. */
+char *percent_encode(struct op *op, const char *text);
 struct answer {
 	long status;
 	json_t *json;                   /* NULL when the body is none */
@@ -80,7 +86,7 @@ struct answer {
 /* EXIT_DONE for 2xx; else the failure has been printed and its exit code is returned. */
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *query, const json_t *body, struct answer *ret);
 
-/* run.c, local.c */
+/* run.c, sync.c, local.c */
 int run_call(struct cli *cli);
 int run_list(struct cli *cli);
 int run_apply(struct cli *cli);

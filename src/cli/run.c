@@ -54,27 +54,6 @@ show_page(struct cli *cli)
 	return rc;
 }
 
-static bool
-is_plain(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
-}
-
-/* Goes on behind the page's end. */
-static void
-set_after(struct cli *cli, const char *next)
-{
-	struct buf text = buf_in(cli->op->mem);
-
-	for (; *next; next++) {
-		if (is_plain(*next))
-			buf_add_char(&text, *next);
-		else
-			buf_printf(&text, "%%%02X", (unsigned char)*next);
-	}
-	json_object_set_new(cli->query, "after", json_string(text.text));
-}
-
 int
 run_list(struct cli *cli)
 {
@@ -95,7 +74,7 @@ run_list(struct cli *cli)
 		json_array_extend(items, json_object_get(answer.json, "items"));
 		next = json_get_text(answer.json, "next");
 		if (next)
-			set_after(cli, next);
+			json_object_set_new(cli->query, "after", json_string(next));
 	} while (next);
 	answer.json = all;
 	answer.text = cli->is_json ? json_text(cli->op, all) : "";
