@@ -44,8 +44,8 @@ unknown_command(struct cli *cli, int argc, char **argv)
 		words[i] = commands[i].words;
 	snprintf(given, sizeof(given), "%s%s%s", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
 	near = text_nearest(given, words, COMMAND_COUNT);
-	fprintf(stderr, "keyward: there is no command \"%s\"%s%s%s\nsee: keyward --help\n", given, near ? "; did you mean \"" : "", near ? near : "",
-	    near ? "\"?" : "");
+	fprintf(stderr, "keyward: there is no command \"%s\"%s%s%s\nsee: keyward --help\n", given, near ? "; did you mean \"" : "",
+	    near ? near : "", near ? "\"?" : "");
 	return EXIT_USAGE;
 }
 

@@ -2,6 +2,7 @@
 /* What the API's handlers share. */
 #include "api_int.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,4 +29,16 @@ api_limit(struct op *op, const struct request *request, size_t *ret)
 		return op_fail(op, ERR_INVALID, "limit must be a number from 1 to %d", PAGE_MAX);
 	*ret = (size_t)atoi(text);
 	return 0;
+}
+
+void
+api_done(struct op *op, struct reply *reply, const char *format, ...)
+{
+	struct shape_done_view view;
+	va_list args;
+
+	va_start(args, format);
+	view.done = arena_vprintf(op->mem, format, args);
+	va_end(args);
+	reply_shape(op, reply, 200, shape_done_view(), &view);
 }

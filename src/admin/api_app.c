@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The API over applications: registering one, and giving it a new secret.  The secret's text leaves the daemon once, in the answer. */
+/* The API over applications: registering one, and giving it a new secret.  A secret's text leaves the daemon once, in the answer. */
 #include <string.h>
 
 #include "api_int.h"

@@ -58,9 +58,11 @@ look_at_certificates(struct op *op, struct probe *probe)
 		n = 16;
 	v = op_alloc(op, (n + 1) * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
-		v[i] = (struct shape_certificate_view){ shown[i].subject, shown[i].issuer, shown[i].not_before_ms, shown[i].not_after_ms, shown[i].sha256 };
+		v[i] = (struct shape_certificate_view){
+		    shown[i].subject, shown[i].issuer, shown[i].not_before_ms, shown[i].not_after_ms, shown[i].sha256};
 		if (shown[i].not_after_ms < op->now_ms + WARN_CERTIFICATE_MS)
-			warn(op, probe, op_printf(op, "the certificate of %s ends on %s", shown[i].subject, day(op, shown[i].not_after_ms)));
+			warn(op, probe,
+			    op_printf(op, "the certificate of %s ends on %s", shown[i].subject, day(op, shown[i].not_after_ms)));
 	}
 	probe->view.certificates = (struct shape_list){ v, n };
 	return 0;
@@ -77,7 +79,8 @@ refuse_certificate(struct op *op, const struct probe *probe, int rc)
 		return rc;
 	buf_printf(&text, "%s; the server showed:", op_failure(op));
 	for (size_t i = 0; i < probe->view.certificates.n; i++)
-		buf_printf(&text, "\n  %s, signed by %s, until %s, SHA-256 %s", v[i].subject, v[i].issuer, day(op, v[i].until), v[i].sha256);
+		buf_printf(&text, "\n  %s, signed by %s, until %s, SHA-256 %s", v[i].subject, v[i].issuer, day(op, v[i].until),
+		    v[i].sha256);
 	buf_add(&text, "\ngive the certificate of its CA with --ca FILE");
 	op_forgive(op);
 	return op_fail(op, rc, "%s", text.text);
@@ -109,8 +112,9 @@ connect_bound(struct op *op, struct probe *probe, struct ldap_link **ret)
 		return refuse_certificate(op, probe, rc);
 	rc = ldap_link_bind(op, link, probe->in->bind_dn, probe->in->password, &result);
 	if (!rc && result.outcome != LDAP_BIND_OK)
-		rc = op_fail(op, ERR_INVALID, "the directory did not let %s in: %s%s%s", probe->in->bind_dn, outcome_text(result.outcome),
-		    result.diagnostic && *result.diagnostic ? ": " : "", result.diagnostic ? result.diagnostic : "");
+		rc = op_fail(op, ERR_INVALID, "the directory did not let %s in: %s%s%s", probe->in->bind_dn,
+		    outcome_text(result.outcome), result.diagnostic && *result.diagnostic ? ": " : "",
+		    result.diagnostic ? result.diagnostic : "");
 	if (rc) {
 		ldap_link_close(link);
 		return rc;
@@ -176,10 +180,11 @@ look_at(struct op *op, struct probe *probe, const struct ldap_query *query,
 	}
 	if (rc == ERR_NOT_FOUND) {
 		op_forgive(op);
-		return op_fail(op, ERR_INVALID, "the directory has no entry %s, or does not show it to %s", query->base, probe->in->bind_dn);
+		return op_fail(
+		    op, ERR_INVALID, "the directory has no entry %s, or does not show it to %s", query->base, probe->in->bind_dn);
 	}
 	if (!rc && summary.referrals)
-		warn(op, probe, op_printf(op, "below %s there are referrals to other servers; a synchronisation does not follow them", query->base));
+		warn(op, probe, op_printf(op, "below %s there are referrals to other servers; they are not followed", query->base));
 	return rc;
 }
 
@@ -187,7 +192,8 @@ look_at(struct op *op, struct probe *probe, const struct ldap_query *query,
 static void
 fit_to_kind(struct probe *probe, enum ldap_kind kind)
 {
-	static const char *const names[] = { [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad" };
+	static const char *const names[] = {
+	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad"};
 	struct shape_directory *d = &probe->directory;
 
 	d->kind = probe->view.kind = names[kind];
@@ -227,9 +233,11 @@ look_at_people(struct op *op, struct probe *probe)
 	const struct shape_directory *d = &probe->directory;
 	const char *attributes[] = { probe->login_attribute, "cn", "displayName", "mail", NULL };
 	static const char *const none[] = { "1.1", NULL };      /* RFC 4511 4.5.1.8: no attributes */
-	const struct ldap_query people = { d->base, LDAP_SUBTREE, d->filter ? d->filter : "(objectClass=inetOrgPerson)", attributes, 50, 0 };
-	const struct ldap_query groups = { d->group_base ? d->group_base : d->base, LDAP_SUBTREE, d->group_filter ? d->group_filter :
-		"(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))", none, 500, 0 };
+	const struct ldap_query people = {
+	    d->base, LDAP_SUBTREE, d->filter ? d->filter : "(objectClass=inetOrgPerson)", attributes, 50, 0};
+	const struct ldap_query groups = {d->group_base ? d->group_base : d->base, LDAP_SUBTREE,
+	    d->group_filter ? d->group_filter : "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))",
+	    none, 500, 0};
 	int rc = look_at(op, probe, &people, on_person);
 
 	if (!rc && !probe->view.people.n)
@@ -282,7 +290,7 @@ directory_of(struct op *op, const struct shape_directory_new *in)
 static int
 write_directory(struct op *op, struct probe *probe, bool is_dry_run, const struct object_secret *secret, const char **ret_id)
 {
-	struct object_change change = { .kind = OBJECT_DIRECTORY, .body = &probe->directory, .must_be_new = true, .secret = secret };
+	struct object_change change = {.kind = OBJECT_DIRECTORY, .body = &probe->directory, .must_be_new = true, .secret = secret};
 	const struct objects_options options = { .source = "request", .is_dry_run = is_dry_run };
 	struct objects_result result;
 	int rc = objects_change(op, &change, 1, &options, &result);
@@ -304,7 +312,8 @@ HANDLER(api_directory_create)
 	probe->in = in;
 	probe->directory = directory_of(op, in);
 	probe->view.name = probe->directory.name;
-	probe->options = (struct ldap_options){ .url = in->url, .tls = in->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = in->ca };
+	probe->options =
+	    (struct ldap_options){.url = in->url, .tls = in->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = in->ca};
 	rc = write_directory(op, probe, true, NULL, &id);
 	if (!rc)
 		rc = probe_run(op, probe);
@@ -331,6 +340,6 @@ HANDLER(api_directory_password)
 	if (!rc)
 		rc = objects_set_secret(op, OBJECT_DIRECTORY, name, secret);
 	if (!rc)
-		reply_shape(op, reply, 200, shape_done_view(), &(struct shape_done_view){ op_printf(op, "the password of directory %s is set", name) });
+		api_done(op, reply, "the password of directory %s is set", name);
 	return rc;
 }

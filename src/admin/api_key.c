@@ -34,8 +34,7 @@ HANDLER(api_key_rotate)
 	int rc = keyring_rotate(op, in->alg);
 
 	if (!rc)
-		reply_shape(op, reply, 200, shape_done_view(), &(struct shape_done_view){ op_printf(op, "a new %s key signs from now on; the old one stays "
-		    "published until nothing signed with it is valid any more", in->alg) });
+		api_done(op, reply, "a new %s key signs from now on; the old one stays published for key_overlap", in->alg);
 	return rc;
 }
 
@@ -49,7 +48,8 @@ HANDLER(api_key_rewrap)
 		return op_fail(op, ERR_INVALID, "file must be an absolute path, because the daemon reads it");
 	rc = keyring_rewrap(op, in->file);
 	if (!rc)
-		reply_shape(op, reply, 200, shape_done_view(), &(struct shape_done_view){ op_printf(op, "all secrets are sealed under the key in %s; put that "
-		    "file in the place of master_key before the next start", in->file) });
+		api_done(op, reply, "all secrets are sealed under the key in %s; put that file in the place of master_key "
+		    "before the next start",
+		    in->file);
 	return rc;
 }

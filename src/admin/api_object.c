@@ -38,7 +38,8 @@ is_wanted(const struct page *page, const struct object *object)
 		return false;
 	if (page->name)
 		return !strcmp(object->name_key, page->name);
-	return (!page->after || strcmp(object->name_key, page->after) > 0) && (!page->query || strstr(object->name_key, page->query));
+	return (!page->after || strcmp(object->name_key, page->after) > 0) &&
+	       (!page->query || strstr(object->name_key, page->query));
 }
 
 static int
@@ -121,30 +122,103 @@ object_remove(struct op *op, struct request *request, struct reply *reply, enum 
 	const char *name = route_param(request, "name");
 	struct object_change change = { .kind = kind, .name = name };
 	const struct objects_options options = { .source = "request" };
-	struct shape_done_view done;
 	struct objects_result result;
 	int rc = objects_change(op, &change, 1, &options, &result);
 
-	if (rc)
-		return rc;
-	done.done = op_printf(op, "removed %s %s", object_kind_row(kind)->name, name);
-	reply_shape(op, reply, 200, shape_done_view(), &done);
-	return 0;
+	if (!rc)
+		api_done(op, reply, "removed %s %s", object_kind_row(kind)->name, name);
+	return rc;
 }
 
-#define OBJECT_HANDLERS(word, kind) \
-	HANDLER(api_##word##_list); \
-	HANDLER(api_##word##_show); \
-	HANDLER(api_##word##_remove); \
-	HANDLER(api_##word##_list) { return object_list(op, request, reply, kind); } \
-	HANDLER(api_##word##_show) { return object_show(op, request, reply, kind); } \
-	HANDLER(api_##word##_remove) { return object_remove(op, request, reply, kind); }
+HANDLER(api_role_list);
+HANDLER(api_role_list)
+{
+	return object_list(op, request, reply, OBJECT_ROLE);
+}
 
-OBJECT_HANDLERS(role, OBJECT_ROLE)
-OBJECT_HANDLERS(location, OBJECT_LOCATION)
-OBJECT_HANDLERS(directory, OBJECT_DIRECTORY)
-OBJECT_HANDLERS(rule, OBJECT_RULE)
-OBJECT_HANDLERS(app, OBJECT_APP)
+HANDLER(api_role_show);
+HANDLER(api_role_show)
+{
+	return object_show(op, request, reply, OBJECT_ROLE);
+}
+
+HANDLER(api_role_remove);
+HANDLER(api_role_remove)
+{
+	return object_remove(op, request, reply, OBJECT_ROLE);
+}
+
+HANDLER(api_location_list);
+HANDLER(api_location_list)
+{
+	return object_list(op, request, reply, OBJECT_LOCATION);
+}
+
+HANDLER(api_location_show);
+HANDLER(api_location_show)
+{
+	return object_show(op, request, reply, OBJECT_LOCATION);
+}
+
+HANDLER(api_location_remove);
+HANDLER(api_location_remove)
+{
+	return object_remove(op, request, reply, OBJECT_LOCATION);
+}
+
+HANDLER(api_directory_list);
+HANDLER(api_directory_list)
+{
+	return object_list(op, request, reply, OBJECT_DIRECTORY);
+}
+
+HANDLER(api_directory_show);
+HANDLER(api_directory_show)
+{
+	return object_show(op, request, reply, OBJECT_DIRECTORY);
+}
+
+HANDLER(api_directory_remove);
+HANDLER(api_directory_remove)
+{
+	return object_remove(op, request, reply, OBJECT_DIRECTORY);
+}
+
+HANDLER(api_rule_list);
+HANDLER(api_rule_list)
+{
+	return object_list(op, request, reply, OBJECT_RULE);
+}
+
+HANDLER(api_rule_show);
+HANDLER(api_rule_show)
+{
+	return object_show(op, request, reply, OBJECT_RULE);
+}
+
+HANDLER(api_rule_remove);
+HANDLER(api_rule_remove)
+{
+	return object_remove(op, request, reply, OBJECT_RULE);
+}
+
+HANDLER(api_app_list);
+HANDLER(api_app_list)
+{
+	return object_list(op, request, reply, OBJECT_APP);
+}
+
+HANDLER(api_app_show);
+HANDLER(api_app_show)
+{
+	return object_show(op, request, reply, OBJECT_APP);
+}
+
+HANDLER(api_app_remove);
+HANDLER(api_app_remove)
+{
+	return object_remove(op, request, reply, OBJECT_APP);
+}
 
 static int
 run_plan(struct op *op, struct request *request, struct reply *reply, bool want_apply)

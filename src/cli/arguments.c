@@ -27,7 +27,8 @@ usage(struct cli *cli, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-/* The value of an option "--name VALUE" or "--name=VALUE" at argv[*at]; NULL when it is another one.  *ret_missing when the value is. */
+/* The value of an option "--name VALUE" or "--name=VALUE" at argv[*at]; NULL when it is another one.  *ret_missing when the value
+ * is. */
 static const char *
 option_value(const char *name, int argc, char **argv, int *at, bool *ret_missing)
 {
@@ -93,7 +94,10 @@ file_text(struct cli *cli, const char *name, size_t *ret_n)
 	}
 	*ret_n = fread(text, 1, FILE_BYTES_MAX + 1, in);
 	if (ferror(in) || *ret_n > FILE_BYTES_MAX || strlen(text) != *ret_n || !text_is_utf8(text, *ret_n)) {
-		fprintf(stderr, "keyward: %s: %s\n", name, ferror(in) ? "cannot be read" : *ret_n > FILE_BYTES_MAX ? "is larger than 1 MB" : "is not UTF-8 text");
+		fprintf(stderr, "keyward: %s: %s\n", name,
+		    ferror(in)		      ? "cannot be read"
+		    : *ret_n > FILE_BYTES_MAX ? "is larger than 1 MB"
+					      : "is not UTF-8 text");
 		text = NULL;
 	}
 	if (in != stdin)
@@ -181,7 +185,8 @@ take(struct cli *cli, const struct param *param, const char *value)
 		list = json_object_get(cli->body, op_strndup(cli->op, param->target, (size_t)(equals - param->target)));
 		if (list && strcmp(json_string_value(list), equals + 1))
 			return usage(cli, "%s contradicts another option", param->name);
-		json_object_set_new(cli->body, op_strndup(cli->op, param->target, (size_t)(equals - param->target)), json_string(equals + 1));
+		json_object_set_new(
+		    cli->body, op_strndup(cli->op, param->target, (size_t)(equals - param->target)), json_string(equals + 1));
 		return EXIT_DONE;
 	case PARAM_FILE:
 	case PARAM_SECRET:

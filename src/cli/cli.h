@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The command line's parts.  src/keyward.c finds the command in include/tables/commands.def; arguments.c reads its arguments into a request;
- * run.c and local.c do it; client.c talks HTTP over the daemon's UNIX socket; view.c prints the answer.
+ * The command line's parts.  src/keyward.c finds the command in include/tables/commands.def; arguments.c reads its arguments into a
+ * request; run.c and local.c do it; client.c talks HTTP over the daemon's UNIX socket; view.c prints the answer.
  */
 #ifndef KW_CLI_CLI_H
 #define KW_CLI_CLI_H

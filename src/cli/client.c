@@ -132,7 +132,8 @@ no_daemon(const char *socket, CURLcode code, long os_error)
 }
 
 static void
-set_options(CURL *curl, const char *socket, const char *method, const char *url, struct curl_slist *headers, const char *body, struct buf *out)
+set_options(CURL *curl, const char *socket, const char *method, const char *url, struct curl_slist *headers, const char *body,
+    struct buf *out)
 {
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
 	curl_easy_setopt(curl, CURLOPT_URL, url);

@@ -50,6 +50,7 @@ run_key_create(struct cli *cli)
 {
 	if (master_key_create(cli->op, cli->file))
 		return failed(cli, NULL);
-	printf("made %s; keep a copy of it where the database's backups are not: without it their secrets cannot be opened\n", cli->file);
+	printf("made %s; keep a copy of it where the database's backups are not: without it their secrets cannot be opened\n",
+	    cli->file);
 	return EXIT_DONE;
 }

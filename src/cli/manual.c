@@ -49,36 +49,80 @@ print_manual_command(FILE *out, enum command_id id)
 			print_manual_param(out, param_name(&params[i], name, sizeof(name)), params[i].value, params[i].help);
 }
 
+static void
+print_lines(FILE *out, const char *const *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%s\n", lines[i]);
+}
+
 void
 manual_print_commands(FILE *out)
 {
-	fputs(".\\\" Made from include/tables/commands.def by \"make docs\".\n.TH KEYWARD 1 \"\" keyward \"Keyward\"\n.SH NAME\n"
-	    "keyward \\- command line of the identity bridge keywardd\n.SH SYNOPSIS\n.B keyward\n[\\-\\-config FILE] [\\-\\-socket PATH] [\\-\\-json]\n"
-	    ".I command ...\n.SH DESCRIPTION\n"
-	    "keyward is a client of the daemon's API on its UNIX socket.  Whoever reaches that socket as root or as the daemon's user is the\n"
-	    "administrator.  Without \\-\\-json the answer is printed as text; with it, as the API gave it.\n.SH OPTIONS\n", out);
-	print_manual_param(out, "--config", "FILE", "Configuration of the daemon; it tells the path of the socket.  /etc/keyward/keyward.yaml when not given.");
+	static const char *const head[] = {
+		".\\\" Made from include/tables/commands.def by \"make docs\".",
+		".TH KEYWARD 1 \"\" keyward \"Keyward\"",
+		".SH NAME",
+		"keyward \\- command line of the identity bridge keywardd",
+		".SH SYNOPSIS",
+		".B keyward",
+		"[\\-\\-config FILE] [\\-\\-socket PATH] [\\-\\-json]",
+		".I command ...",
+		".SH DESCRIPTION",
+		"keyward is a client of the daemon's API on its UNIX socket.  Whoever reaches that socket as root or as the daemon's user",
+		"is the administrator.  Without \\-\\-json the answer is printed as text; with it, as the API gave it.",
+		".SH OPTIONS",
+	};
+	static const char *const tail[] = {
+		".SH EXIT STATUS",
+		".TP", "0", "Done.",
+		".TP", "1", "Failed.",
+		".TP", "2", "The command was not understood.",
+		".TP", "3", "Refused by a guard: something has to be approved first.",
+		".TP", "4", "There is no such thing.",
+		".TP", "5", "The daemon cannot be reached.",
+		".SH FILES",
+		".TP", "/etc/keyward/keyward.yaml", "Configuration.",
+		".TP", "/run/keyward/keyward.sock", "Socket of the daemon.",
+		".SH SEE ALSO",
+		"keywardd(8), keyward.yaml(5)",
+	};
+
+	print_lines(out, head, countof(head));
+	print_manual_param(out, "--config", "FILE", "Configuration of the daemon, for the path of its socket; /etc/keyward/keyward.yaml "
+	    "when not given.");
 	print_manual_param(out, "--socket", "PATH", "The daemon's socket, instead of the configuration's.");
-	print_manual_param(out, "--json", "", "Print the body of the API's answer.  Lists are {\"items\": [...], \"next\": cursor}, failures problem details (RFC 9457).");
+	print_manual_param(out, "--json", "", "Print the body of the API's answer.  Lists are {\"items\": [...], \"next\": cursor}, "
+	    "failures problem details (RFC 9457).");
 	print_manual_param(out, "--help", "", "Tell what a command does.");
-	fputs(".PP\nCommands that list things take \\-\\-limit \\fIN\\fR (1 to 1000), \\-\\-after \\fICURSOR\\fR and \\-\\-all.\n.SH COMMANDS\n", out);
+	fputs(".PP\nCommands that list things take \\-\\-limit \\fIN\\fR (1 to 1000), \\-\\-after \\fICURSOR\\fR and \\-\\-all.\n", out);
+	fputs(".SH COMMANDS\n", out);
 	for (int id = 0; id < COMMAND_COUNT; id++)
 		print_manual_command(out, id);
-	fputs(".SH EXIT STATUS\n.TP\n0\nDone.\n.TP\n1\nFailed.\n.TP\n2\nThe command was not understood.\n.TP\n3\nRefused by a guard: something has to be\n"
-	    "approved first.\n.TP\n4\nThere is no such thing.\n.TP\n5\nThe daemon cannot be reached.\n.SH FILES\n.TP\n/etc/keyward/keyward.yaml\n"
-	    "Configuration.\n.TP\n/run/keyward/keyward.sock\nSocket of the daemon.\n.SH SEE ALSO\nkeywardd(8), keyward.yaml(5)\n", out);
+	print_lines(out, tail, countof(tail));
 }
 
 void
 manual_print_config(FILE *out)
 {
-	fputs(".\\\" Made from include/tables/config.def by \"make docs\".\n.TH KEYWARD.YAML 5 \"\" keyward \"Keyward\"\n.SH NAME\n"
-	    "keyward.yaml \\- configuration of keywardd\n.SH SYNOPSIS\n/etc/keyward/keyward.yaml\n.SH DESCRIPTION\n"
-	    "A YAML map with the keys below, read at the start and again at SIGHUP.  Unknown, missing, double, mistyped and out-of-range keys are\n"
-	    "all told at once with their lines (\\fBkeyward config check\\fR).  A new file that is wrong is refused, and the old one stays.\n"
-	    "Secrets do not stand in it, only the names of files that hold them.  Times are seconds.\n.PP\n"
-	    "Directories, roles, locations, mapping rules and applications are not configuration but objects in the database; see\n"
-	    "\\fBkeyward apply\\fR in keyward(1).\n.SH KEYS\n", out);
+	static const char *const head[] = {
+		".\\\" Made from include/tables/config.def by \"make docs\".",
+		".TH KEYWARD.YAML 5 \"\" keyward \"Keyward\"",
+		".SH NAME",
+		"keyward.yaml \\- configuration of keywardd",
+		".SH SYNOPSIS",
+		"/etc/keyward/keyward.yaml",
+		".SH DESCRIPTION",
+		"A YAML map with the keys below, read at the start and again at SIGHUP.  Unknown, missing, double, mistyped and",
+		"out-of-range keys are all told at once with their lines (\\fBkeyward config check\\fR).  A new file that is wrong is",
+		"refused, and the old one stays.  Secrets do not stand in it, only the names of files that hold them.  Times are seconds.",
+		".PP",
+		"Directories, roles, locations, mapping rules and applications are not configuration but objects in the database; see",
+		"\\fBkeyward apply\\fR in keyward(1).",
+		".SH KEYS",
+	};
+
+	print_lines(out, head, countof(head));
 	config_print_manual(out);
 	fputs(".SH SEE ALSO\nkeyward(1), keywardd(8)\n", out);
 }

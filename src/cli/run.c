@@ -22,7 +22,8 @@ has_body(const struct cli *cli)
 	const struct param *params = command_params(&n);
 
 	for (size_t i = 0; i < n; i++)
-		if (params[i].command == cli->id && params[i].kind != PARAM_PATH && params[i].kind != PARAM_QUERY && params[i].kind != PARAM_SELF)
+		if (params[i].command == cli->id && params[i].kind != PARAM_PATH && params[i].kind != PARAM_QUERY &&
+		    params[i].kind != PARAM_SELF)
 			return true;
 	return false;
 }

@@ -50,7 +50,8 @@ show_progress(struct cli *cli, const json_t *run, bool is_last)
 {
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r\033[K%s: %s  %s%s", json_get_text(run, "directory"), json_get_text(run, "state"), counts_text(cli, run), is_last ? "\r\033[K" : "");
+	fprintf(stderr, "\r\033[K%s: %s  %s%s", json_get_text(run, "directory"), json_get_text(run, "state"), counts_text(cli, run),
+	    is_last ? "\r\033[K" : "");
 	fflush(stderr);
 }
 
@@ -124,7 +125,9 @@ conclude(struct cli *cli, json_t *run)
 	if (!cli->is_json)
 		printf("%s: %s%s%s  (run %s)\n", directory, state, *counts ? ": " : "", counts, id);
 	if (!strcmp(state, "frozen")) {
-		fprintf(stderr, "keyward: %s: the guard froze this run%s%s; look at it with \"keyward sync plan %s\", then \"keyward sync approve %s\"\n",
+		fprintf(stderr,
+		    "keyward: %s: the guard froze this run%s%s; look at it with \"keyward sync plan %s\", then \"keyward sync "
+		    "approve %s\"\n",
 		    directory, failure ? ": " : "", failure ? failure : "", id, id);
 		return EXIT_GUARD;
 	}

@@ -39,7 +39,8 @@ static void add_cell(struct buf *out, const json_t *value);
 static void
 add_object(struct buf *out, const json_t *object)
 {
-	const char *role = json_get_text(object, "role"), *location = json_get_text(object, "location"), *until = json_get_text(object, "until");
+	const char *role = json_get_text(object, "role"), *location = json_get_text(object, "location"),
+		   *until = json_get_text(object, "until");
 	const char *name, *between = "";
 	json_t *value;
 
@@ -143,7 +144,8 @@ view_table(struct cli *cli, const json_t *answer)
 
 	for (size_t row = 0; row < rows; row++)
 		for (size_t i = 0; i < names.n; i++) {
-			char *text = row ? cell(cli, json_object_get(json_array_get(items, row - 1), names.v[i])) : title(cli, names.v[i]);
+			char *text =
+			    row ? cell(cli, json_object_get(json_array_get(items, row - 1), names.v[i])) : title(cli, names.v[i]);
 
 			cells[row * names.n + i] = text;
 			if (row && *text && width(text) > widths[i])
@@ -248,7 +250,8 @@ view_plan(struct cli *cli, const json_t *answer)
 
 		if (!action)
 			continue;
-		printf("%s %s %s %s\n", sign_of(action), action, json_get_text(item, "kind"), cell(cli, json_object_get(item, "name")));
+		printf("%s %s %s %s\n", sign_of(action), action, json_get_text(item, "kind"),
+		    cell(cli, json_object_get(item, "name")));
 		if (!strcmp(action, "change"))
 			json_array_foreach(json_object_get(item, "fields"), k, field)
 				print_field(cli, field);
@@ -256,8 +259,9 @@ view_plan(struct cli *cli, const json_t *answer)
 	if (!i)
 		puts("no changes");
 	else
-		printf("%lld to create, %lld to change, %lld to remove, %lld unchanged\n", (long long)json_get_int(answer, "create"),
-		    (long long)json_get_int(answer, "change"), (long long)json_get_int(answer, "remove"), (long long)json_get_int(answer, "unchanged"));
+		printf("%lld to create, %lld to change, %lld to remove, %lld unchanged\n",
+		    (long long)json_get_int(answer, "create"), (long long)json_get_int(answer, "change"),
+		    (long long)json_get_int(answer, "remove"), (long long)json_get_int(answer, "unchanged"));
 	json_array_foreach(json_object_get(answer, "notes"), i, item)
 		printf("note: %s\n", cell(cli, item));
 }
@@ -279,16 +283,18 @@ view_probe(struct cli *cli, const json_t *answer)
 	json_t *item;
 	size_t i;
 
-	printf("directory %s, a server of kind %s\n", cell(cli, json_object_get(answer, "name")), cell(cli, json_object_get(answer, "kind")));
+	printf("directory %s, a server of kind %s\n", cell(cli, json_object_get(answer, "name")),
+	    cell(cli, json_object_get(answer, "kind")));
 	json_array_foreach(json_object_get(answer, "certificates"), i, item) {
 		printf("certificate  %s\n", cell(cli, json_object_get(item, "subject")));
-		printf("             signed by %s, until %.10s\n", cell(cli, json_object_get(item, "issuer")), cell(cli, json_object_get(item, "until")));
+		printf("             signed by %s, until %.10s\n", cell(cli, json_object_get(item, "issuer")),
+		    cell(cli, json_object_get(item, "until")));
 		printf("             SHA-256 %s\n", cell(cli, json_object_get(item, "sha256")));
 	}
 	printf("bind         %s\n", cell(cli, json_object_get(answer, "bind")));
-	json_array_foreach(json_object_get(answer, "people"), i, item)
-		printf("person       %s  %s  %s\n             %s\n", cell(cli, json_object_get(item, "login")), cell(cli, json_object_get(item, "name")),
-		    cell(cli, json_object_get(item, "mail")), cell(cli, json_object_get(item, "dn")));
+	json_array_foreach(json_object_get(answer, "people"), i, item) printf("person       %s  %s  %s\n             %s\n",
+	    cell(cli, json_object_get(item, "login")), cell(cli, json_object_get(item, "name")),
+	    cell(cli, json_object_get(item, "mail")), cell(cli, json_object_get(item, "dn")));
 	print_lines(cli, "group      ", groups);
 	if (json_get_int(answer, "group_count") > (int64_t)json_array_size(groups))
 		printf("             ... %lld groups in all\n", (long long)json_get_int(answer, "group_count"));

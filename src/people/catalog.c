@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The snapshot of all objects.  build() makes one from the rows of the database; catalog_reload() puts it in the place of the one before,
- * which lives on as long as an op holds it.  At the end the look-ups, by binary search in three kinds of index.
+ * The snapshot of all objects.  build() makes one from the rows of the database; catalog_reload() puts it in the place of the one
+ * before, which lives on as long as an op holds it.  At the end the look-ups, by binary search in three kinds of index.
  */
 #include "people/catalog.h"
 
@@ -119,8 +119,11 @@ fill_app(struct op *op, struct catalog_app *out, const struct object *object, co
 static void
 make_room(struct snapshot *s, const struct object *objects, size_t n, void **ret_lists)
 {
-	static const size_t sizes[OBJECT_KINDS] = { [OBJECT_ROLE] = sizeof(struct catalog_role), [OBJECT_LOCATION] = sizeof(struct catalog_location),
-		[OBJECT_DIRECTORY] = sizeof(struct catalog_directory), [OBJECT_RULE] = sizeof(struct catalog_rule), [OBJECT_APP] = sizeof(struct catalog_app) };
+	static const size_t sizes[OBJECT_KINDS] = {[OBJECT_ROLE] = sizeof(struct catalog_role),
+	    [OBJECT_LOCATION] = sizeof(struct catalog_location),
+	    [OBJECT_DIRECTORY] = sizeof(struct catalog_directory),
+	    [OBJECT_RULE] = sizeof(struct catalog_rule),
+	    [OBJECT_APP] = sizeof(struct catalog_app)};
 	size_t count[OBJECT_KINDS] = { 0 };
 
 	for (size_t i = 0; i < n; i++)
@@ -164,7 +167,8 @@ fill(struct snapshot *s, const struct object *objects, size_t n, const struct ob
 			break;
 		case OBJECT_DIRECTORY:
 			made = &directories[s->public.n_directories];
-			fill_directory(s->op, &directories[s->public.n_directories++], o, secret_of(secrets, n_secrets, o->id, "bind_password"));
+			fill_directory(s->op, &directories[s->public.n_directories++], o,
+			    secret_of(secrets, n_secrets, o->id, "bind_password"));
 			break;
 		case OBJECT_RULE:
 			made = &rules[s->public.n_rules];
@@ -200,7 +204,8 @@ tie(struct op *op, struct snapshot *s)
 
 		location->parent = location->body->parent ? catalog_location(c, location->body->parent) : NULL;
 		if (location->body->parent && !location->parent)
-			return op_fail(op, ERR_INTERNAL, "the database is damaged: location %s names a parent that is not there", location->body->name);
+			return op_fail(op, ERR_INTERNAL, "the database is damaged: location %s names a parent that is not there",
+			    location->body->name);
 	}
 	for (size_t i = 0; i < c->n_rules; i++) {
 		struct catalog_rule *rule = (struct catalog_rule *)(uintptr_t)&c->rules[i];
@@ -209,7 +214,8 @@ tie(struct op *op, struct snapshot *s)
 		rule->role = catalog_role(c, rule->body->role);
 		rule->location = rule->body->location ? catalog_location(c, rule->body->location) : NULL;
 		if (!rule->directory || !rule->role || (rule->body->location && !rule->location))
-			return op_fail(op, ERR_INTERNAL, "the database is damaged: rule %s names an object that is not there", rule->body->name);
+			return op_fail(op, ERR_INTERNAL, "the database is damaged: rule %s names an object that is not there",
+			    rule->body->name);
 	}
 	return 0;
 }
@@ -433,9 +439,11 @@ catalog_bind_password(struct op *op, const struct catalog_directory *directory, 
 	int rc;
 
 	if (!directory->sealed_password)
-		return op_fail(op, ERR_INVALID, "the directory %s has no password yet; set it with \"keyward directory password %s --password-file FILE\"",
+		return op_fail(op, ERR_INVALID,
+		    "the directory %s has no password yet; set it with \"keyward directory password %s --password-file FILE\"",
 		    directory->body->name, directory->body->name);
-	rc = unseal(op, keyring_master(op), "bind_password", directory->secret_id, directory->sealed_password, directory->sealed_size, &plain, &n);
+	rc = unseal(op, keyring_master(op), "bind_password", directory->secret_id, directory->sealed_password,
+	    directory->sealed_size, &plain, &n);
 	if (!rc)
 		*ret = op_strndup(op, (const char *)plain, n);
 	return rc;

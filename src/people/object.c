@@ -18,12 +18,15 @@
 #include "people/user.h"
 
 static const struct object_kind_row kinds[OBJECT_KINDS] = {
-#define KIND(word, list) { #word, #list, shape_##word, offsetof(struct shape_config_file, list), offsetof(struct shape_##word, name) }
-	[OBJECT_ROLE] = KIND(role, roles),
-	[OBJECT_LOCATION] = KIND(location, locations),
-	[OBJECT_DIRECTORY] = KIND(directory, directories),
-	[OBJECT_RULE] = KIND(rule, rules),
-	[OBJECT_APP] = KIND(app, apps),
+#define KIND(word, list)                                                                                                           \
+	{                                                                                                                          \
+#word, #list, shape_##word, offsetof(struct shape_config_file, list), offsetof(struct shape_##word, name)          \
+	}
+    [OBJECT_ROLE] = KIND(role, roles),
+    [OBJECT_LOCATION] = KIND(location, locations),
+    [OBJECT_DIRECTORY] = KIND(directory, directories),
+    [OBJECT_RULE] = KIND(rule, rules),
+    [OBJECT_APP] = KIND(app, apps),
 #undef KIND
 };
 
@@ -72,8 +75,8 @@ object_parse(struct op *keep, const struct object_row *row, struct object *ret)
 	int rc;
 
 	if (kind < 0)
-		return op_fail(keep, ERR_INTERNAL, "the database holds an object of the unknown kind %s; it was written by a newer keywardd",
-		    row->kind);
+		return op_fail(keep, ERR_INTERNAL,
+		    "the database holds an object of the unknown kind %s; it was written by a newer keywardd", row->kind);
 	rc = json_read(keep, row->body, strlen(row->body), &json);
 	if (!rc)
 		rc = node_from_json(keep, json, &problems, &node);
@@ -165,13 +168,15 @@ change_apply(struct op *op, struct work *work, struct object_change *change, str
 	if (!key)
 		return op_fail(op, ERR_INVALID, "the name of a %s is not UTF-8", word);
 	if (object && object->where && change->where) {
-		problems_add(problems, change->where, NULL, "the %s %s stands here a second time; names are compared without case", word, name);
+		problems_add(problems, change->where, NULL, "the %s %s stands here a second time; names are compared without case",
+		    word, name);
 		return 0;
 	}
 	if (!change->body && !object)
 		return op_fail(op, ERR_NOT_FOUND, "there is no %s called %s", word, name);
 	if (object && change->must_be_new)
-		return op_fail(op, ERR_CONFLICT, "the name %s is taken by another %s; choose another name, or remove that one first", object->name, word);
+		return op_fail(op, ERR_CONFLICT,
+		    "the name %s is taken by another %s; choose another name, or remove that one first", object->name, word);
 	if (!object) {
 		object = &work->set[work->n_set++];
 		*object = (struct object){ .kind = change->kind, .name_key = key };
@@ -247,11 +252,13 @@ check_unused(struct op *op, const struct object_change *change)
 	if (rc || !count)
 		return rc;
 	if (change->kind == OBJECT_DIRECTORY)
-		return op_fail(op, ERR_CONFLICT, "the directory %s has %lld accounts, whose history needs it; set enabled: false instead of removing it",
+		return op_fail(op, ERR_CONFLICT,
+		    "the directory %s has %lld accounts, whose history needs it; set enabled: false instead of removing it",
 		    change->name, (long long)count);
-	return op_fail(op, ERR_CONFLICT, "the %s %s is in use: %lld roles that people hold name it; remove the rules that give them, run "
-	    "\"keyward sync run\", and take what was given by hand with \"keyward user revoke\"", kinds[change->kind].name, change->name,
-	    (long long)count);
+	return op_fail(op, ERR_CONFLICT,
+	    "the %s %s is in use: %lld roles that people hold name it; remove the rules that give them, run "
+	    "\"keyward sync run\", and take what was given by hand with \"keyward user revoke\"",
+	    kinds[change->kind].name, change->name, (long long)count);
 }
 
 static const char *
@@ -323,7 +330,8 @@ write_removal(struct op *op, const struct object_change *change)
 		memcpy(ids, ended, n * sizeof(*ids));
 		db_on_commit(op, tell_ended, ids);
 	}
-	return audit_record(op, EV_OBJECT_END, change->id, FACTS(FACT("kind", kinds[change->kind].name), FACT("name", change->name)));
+	return audit_record(
+	    op, EV_OBJECT_END, change->id, FACTS(FACT("kind", kinds[change->kind].name), FACT("name", change->name)));
 }
 
 static int
@@ -350,11 +358,13 @@ write_version(struct op *op, const struct work *work, struct object_change *chan
 	if (rc)
 		return rc;
 	if (change->action == OBJECT_CREATE)
-		return audit_record(op, EV_OBJECT_CREATE, change->id, FACTS(FACT("kind", word), FACT("name", name), FACT("version", "1"),
-		    FACT("after", json_canonical(op, change->after))));
-	return audit_record(op, EV_OBJECT_CHANGE, change->id, FACTS(FACT("kind", word), FACT("name", name),
-	    FACT("version", op_printf(op, "%lld", (long long)version)), FACT("before", changed_members(op, change->before, change->after)),
-	    FACT("after", changed_members(op, change->after, change->before))));
+		return audit_record(op, EV_OBJECT_CREATE, change->id,
+		    FACTS(FACT("kind", word), FACT("name", name), FACT("version", "1"),
+			FACT("after", json_canonical(op, change->after))));
+	return audit_record(op, EV_OBJECT_CHANGE, change->id,
+	    FACTS(FACT("kind", word), FACT("name", name), FACT("version", op_printf(op, "%lld", (long long)version)),
+		FACT("before", changed_members(op, change->before, change->after)),
+		FACT("after", changed_members(op, change->after, change->before))));
 }
 
 static int
@@ -455,7 +465,8 @@ secret_body(struct op *op, void *arg)
 		return op_fail(op, ERR_NOT_FOUND, "there is no %s called %s", kinds[work->kind].name, work->name);
 	if (work->kind == OBJECT_APP && !strcmp(((const struct shape_app *)object->body)->type, "public"))
 		return op_fail(op, ERR_INVALID, "%s is a public application and has no secret", object->name);
-	return write_secret(op, &(struct object_change){ .kind = work->kind, .id = object->id, .secret = work->secret }, object->name);
+	return write_secret(
+	    op, &(struct object_change){.kind = work->kind, .id = object->id, .secret = work->secret}, object->name);
 }
 
 int

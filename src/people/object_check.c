@@ -25,7 +25,8 @@ struct check {
 static void
 wrong(struct check *check, const struct object *object, const char *member, const char *sentence)
 {
-	const char *path = op_printf(check->op, "%s.%s%s%s", object_kind_row(object->kind)->plural, object->name, *member ? "." : "", member);
+	const char *path =
+	    op_printf(check->op, "%s.%s%s%s", object_kind_row(object->kind)->plural, object->name, *member ? "." : "", member);
 
 	problems_add(check->problems, object->where, path, "%s", sentence);
 }
@@ -191,8 +192,9 @@ object_filter_problem(const char *filter)
 {
 	const char *end = filter_skip(filter, 0);
 
-	return end && !*end ? NULL : "is not an LDAP filter: write it as (attribute=value), (&(...)(...)), (|(...)(...)) or (!(...)), "
-	    "with every ( closed and the characters ( ) * \\ of a value as \\28 \\29 \\2a \\5c";
+	return end && !*end ? NULL
+			    : "is not an LDAP filter: write it as (attribute=value), (&(...)(...)), (|(...)(...)) or (!(...)), "
+			      "with every ( closed and the characters ( ) * \\ of a value as \\28 \\29 \\2a \\5c";
 }
 
 /* RFC 4512 2.5: a name, or numbers with dots; no options. */
@@ -218,7 +220,8 @@ check_name(struct check *check, const struct object *object)
 	if (!n || isspace((unsigned char)name[0]) || isspace((unsigned char)name[n - 1]))
 		wrong(check, object, "name", "must not be empty and not begin or end with a blank");
 	/* Names are segments of paths and parts of messages. */
-	else if (strchr(name, '/') || strchr(name, '\\') || strchr(name, '"') || !strcmp(name, ".") || !strcmp(name, "..") || text_has_control(name))
+	else if (strchr(name, '/') || strchr(name, '\\') || strchr(name, '"') || !strcmp(name, ".") || !strcmp(name, "..") ||
+		 text_has_control(name))
 		wrong(check, object, "name", "must not hold / \\ \" or control characters");
 }
 
@@ -245,7 +248,8 @@ check_role(struct check *check, const struct object *object)
 	for (size_t i = 0; i < role->permissions.n; i++)
 		for (size_t k = 0; k < role->never.n; k++)
 			if (!strcmp(role->permissions.v[i], role->never.v[k]))
-				wrong(check, object, "never", op_printf(check->op, "%s stands under permissions, too", role->never.v[k]));
+				wrong(check, object, "never",
+				    op_printf(check->op, "%s stands under permissions, too", role->never.v[k]));
 }
 
 static void
@@ -261,8 +265,9 @@ check_location(struct check *check, const struct object *object)
 			return;
 		}
 		if (depth > LOCATION_DEPTH_MAX) {
-			wrong(check, object, "parent", op_printf(check->op, "locations may be nested %d deep, or lie in a circle above this one",
-			    LOCATION_DEPTH_MAX));
+			wrong(check, object, "parent",
+			    op_printf(check->op, "locations may be nested %d deep, or lie in a circle above this one",
+				LOCATION_DEPTH_MAX));
 			return;
 		}
 		if (!parent)
@@ -283,8 +288,11 @@ check_rule(struct check *check, const struct object *object)
 	check_reference(check, object, "role", OBJECT_ROLE, rule->role);
 	check_reference(check, object, "location", OBJECT_LOCATION, rule->location);
 	if (conditions != 1)
-		wrong(check, object, "", op_printf(check->op, "a rule has exactly one condition: group, group_id, group_pattern, or attribute with equals; "
-		    "this one has %d", conditions));
+		wrong(check, object, "",
+		    op_printf(check->op,
+			"a rule has exactly one condition: group, group_id, group_pattern, or attribute with equals; "
+			"this one has %d",
+			conditions));
 	if (!rule->attribute != !rule->equals)
 		wrong(check, object, rule->attribute ? "attribute" : "equals", "attribute and equals belong together");
 	if (rule->attribute && !is_attribute_name(rule->attribute))
@@ -292,7 +300,8 @@ check_rule(struct check *check, const struct object *object)
 	if (rule->equals && !*rule->equals)
 		wrong(check, object, "equals", "must not be empty");
 	if ((rule->group && !strchr(rule->group, '=')) || (rule->group_pattern && !strchr(rule->group_pattern, '=')))
-		wrong(check, object, rule->group ? "group" : "group_pattern", "must be a DN, for example cn=nurses,ou=groups,dc=clinic,dc=test");
+		wrong(check, object, rule->group ? "group" : "group_pattern",
+		    "must be a DN, for example cn=nurses,ou=groups,dc=clinic,dc=test");
 	if (rule->group_id && !uuid_is_valid(rule->group_id))
 		wrong(check, object, "group_id", "must be a UUID in lower case");
 }
@@ -375,9 +384,11 @@ check_app(struct check *check, const struct object *object)
 	check_words(check, object, "scopes", &app->scopes);
 	/* RFC 6749 4.4: a service signs nobody in, so nothing may be sent anywhere. */
 	if (is_service && (app->redirect_uris.n || app->post_logout_uris.n))
-		wrong(check, object, "redirect_uris", "a service application signs nobody in and has no redirect or post-logout URIs");
+		wrong(check, object, "redirect_uris",
+		    "a service application signs nobody in and has no redirect or post-logout URIs");
 	if (!is_service && !app->redirect_uris.n)
-		wrong(check, object, "redirect_uris", "at least one is needed; an application that signs nobody in is of type service");
+		wrong(check, object, "redirect_uris",
+		    "at least one is needed; an application that signs nobody in is of type service");
 	/* RFC 9700 2.1.1: public clients must use PKCE. */
 	if (is_public && app->pkce_optional)
 		wrong(check, object, "pkce_optional", "a public application must use PKCE (RFC 9700 2.1.1)");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * From a YAML file to changes of objects and back.  plan_file reads the file into changes, lets people/object.c do the work, and says
- * what came of it field by field; plan_export writes the file.
+ * From a YAML file to changes of objects and back.  plan_file reads the file into changes, lets people/object.c do the work, and
+ * says what came of it field by field; plan_export writes the file.
  */
 #include "people/plan.h"
 
@@ -39,7 +39,8 @@ count_objects(const struct node *documents, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		for (int kind = 0; kind < OBJECT_KINDS; kind++) {
-			const struct node *list = documents[i].kind == NODE_MAP ? node_get(&documents[i], object_kind_row(kind)->plural) : NULL;
+			const struct node *list =
+			    documents[i].kind == NODE_MAP ? node_get(&documents[i], object_kind_row(kind)->plural) : NULL;
 
 			count += list ? list->n : 0;
 		}
@@ -83,7 +84,8 @@ fields_of(struct op *op, const struct object_change *change)
 
 		if (before == after || (before && after && json_equal(before, after)))
 			continue;
-		if ((!before && json_is_array(after) && !json_array_size(after)) || (!after && json_is_array(before) && !json_array_size(before)))
+		if ((!before && json_is_array(after) && !json_array_size(after)) ||
+		    (!after && json_is_array(before) && !json_array_size(before)))
 			continue;
 		v[n++] = (struct shape_plan_field){ shape->fields[i].name, before, after };
 	}
@@ -106,8 +108,10 @@ add_note(struct op *op, struct strings *notes, const struct object_change *chang
 	if (change->action != OBJECT_CREATE || notes->n == 1000)
 		return;
 	if (change->kind == OBJECT_DIRECTORY)
-		notes->v[notes->n++] = op_printf(op, "directory %s needs the password of its service account: keyward directory password %s "
-		    "--password-file FILE", name, name);
+		notes->v[notes->n++] = op_printf(op,
+		    "directory %s needs the password of its service account: keyward directory password %s "
+		    "--password-file FILE",
+		    name, name);
 	else if (change->kind == OBJECT_APP && strcmp(app->type, "public"))
 		notes->v[notes->n++] = op_printf(op, "application %s needs a secret: keyward app secret %s", name, name);
 }
@@ -126,8 +130,8 @@ view_of(struct op *op, const struct objects_result *result, bool is_applied)
 
 		if (change->action == OBJECT_UNCHANGED)
 			continue;
-		items[n++] = (struct shape_plan_item){ actions[change->action], object_kind_row(change->kind)->name, item_name(change),
-		    fields_of(op, change) };
+		items[n++] = (struct shape_plan_item){
+		    actions[change->action], object_kind_row(change->kind)->name, item_name(change), fields_of(op, change)};
 		add_note(op, &view->notes, change);
 	}
 	view->applied = is_applied;
@@ -153,7 +157,8 @@ plan_file(struct op *op, const struct plan_request *request, const struct shape_
 		return rc;
 	/* An empty or wrong file must not empty the clinic. */
 	if (!changes.n && request->want_prune)
-		return op_fail(op, ERR_INVALID, "%s: holds no objects at all; pruning by it would remove everything", request->source);
+		return op_fail(
+		    op, ERR_INVALID, "%s: holds no objects at all; pruning by it would remove everything", request->source);
 	rc = objects_change(op, changes.v, changes.n, &options, &result);
 	if (!rc)
 		*ret = view_of(op, &result, request->want_apply);
