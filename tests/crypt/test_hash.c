@@ -29,6 +29,24 @@ Test(hash, sha256)
 	op_end(op);
 }
 
+/* FIPS 180-4: a million "a"; and both ways of computing agree at every size around their border. */
+Test(hash, sha256_of_long_texts)
+{
+	struct op *op = op_begin(NULL, NULL);
+	char *text = op_alloc(op, 1000000);
+	unsigned char whole[SHA256_BYTES], parts[SHA256_BYTES];
+
+	memset(text, 'a', 1000000);
+	sha256(text, 1000000, whole);
+	cr_assert_str_eq(hex(op, whole), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	for (size_t n = 0; n < 300; n++) {
+		sha256(text, n, whole);
+		sha256_parts(&(struct hash_part){ text, n }, 1, parts);
+		cr_assert(bytes_equal(whole, parts, SHA256_BYTES), "%zu bytes", n);
+	}
+	op_end(op);
+}
+
 /* RFC 4231, cases 2 and 6 (a key longer than a block) */
 Test(hash, hmac)
 {

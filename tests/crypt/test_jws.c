@@ -336,6 +336,21 @@ Test(jws, t06_base64url)
 	REFUSED(es, op_printf(op, "%s%s", changed, token), "a header of ten megabytes");
 }
 
+/* A token that is good in everything but its size. */
+Test(jws, t06_size)
+{
+	size_t n = TOKEN_MAX_BYTES;
+	char *claims = op_alloc(op, n + 1), *token;
+
+	memset(claims, ' ', n);
+	memcpy(claims, CLAIMS, strlen(CLAIMS));
+	token = forge(es, "{\"alg\":\"ES256\"}", 15, claims, n / 4 * 3 - 300);
+	ACCEPTED(es, token, "just under the limit");
+	token = forge(es, "{\"alg\":\"ES256\"}", 15, claims, n / 4 * 3 - 30);
+	cr_assert_gt(strlen(token), TOKEN_MAX_BYTES);
+	REFUSED(es, token, "just over the limit");
+}
+
 static void
 refuse_payload(const char *payload, size_t n, const char *what)
 {
