@@ -95,11 +95,24 @@ challenge(struct op *op, struct reply *reply, int code)
 		reply_header(reply, "WWW-Authenticate", op_printf(op, "Bearer realm=\"keyward\", error=\"%s\"", row->oauth));
 }
 
+/* RFC 6749 5.2: printable ASCII without quote and backslash. */
+static char *
+description(struct op *op, int code)
+{
+	char *text = op_strdup(op, page_error_text(op, code));
+
+	for (char *c = text; *c; c++) {
+		if (*c < 0x20 || *c > 0x7e || *c == '"' || *c == '\\')
+			*c = ' ';
+	}
+	return text;
+}
+
 static void
 face_oauth(struct op *op, struct reply *reply, int code)
 {
 	const struct error_row *row = error_row(code);
-	json_t *json = json_own(op, json_pack("{s:s, s:s}", "error", row->oauth, "error_description", status_text(row->status)));
+	json_t *json = json_own(op, json_pack("{s:s, s:s}", "error", row->oauth, "error_description", description(op, code)));
 
 	challenge(op, reply, code);
 	reply_json(op, reply, row->status, json);
@@ -136,7 +149,7 @@ face_api(struct op *op, const struct request *request, struct reply *reply, int 
 	const char *name = lower(op, row->name);
 	const char *detail = op->failure.sentence ? op->failure.sentence : status_text(row->status);
 	json_t *json = json_own(op, json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", op_printf(op, "urn:keyward:error:%s", name),
-	    "title", status_text(row->status), "status", row->status, "detail", detail, "code", name, "request_id", op->request_id));
+	    "title", page_error_text(op, code), "status", row->status, "detail", detail, "code", name, "request_id", op->request_id));
 
 	if (match && match->problems && match->problems->n)
 		json_object_set_new(json, "errors", problem_list(match->problems));

@@ -15,6 +15,8 @@
 
 /* The page of a failure: status and words of errors.def, and the request id to tell the service desk.  Returns 0. */
 int page_error(struct op *op, const struct request *request, struct reply *reply, int code);
+/* The public words of a failure, for answers that are no page. */
+const char *page_error_text(const struct op *op, int code);
 /* The same for an error that the OpenID provider may not send back to the application (unknown client or redirect URI, RFC 6749
  * 4.1.2.1): the words are those of code. */
 int page_error_with_app(struct op *op, const struct request *request, struct reply *reply, int code, const char *app_title);

@@ -35,6 +35,12 @@ page_error_word(int code)
 }
 
 const char *
+page_error_text(const struct op *op, int code)
+{
+	return page_word(op, page_error_word(code));
+}
+
+const char *
 page_idle_minutes(struct op *op)
 {
 	return op_printf(op, "%lld", (long long)(op->config->session_idle / 60));

