@@ -20,15 +20,15 @@ rows()
 unused()
 {
   rows "$1" "$2" | while read -r name; do
-    grep -E "(^|[^A-Za-z0-9_])$3$name$4" "$code" >/dev/null || echo "$1.def: $name"
+    grep -E "$3$name$4" "$code" >/dev/null || echo "$1.def: $name"
   done
 }
 
 [ "$(rows events EVENT | wc -l)" -gt 10 ] && [ "$(rows errors ERR | wc -l)" -gt 10 ]
 point $? "the tables can be read"
-found_none "every event is recorded somewhere" "$(unused events EVENT EV_ '($|[^A-Za-z0-9_])')"
-found_none "every error is returned somewhere" "$(unused errors ERR ERR_ '($|[^A-Za-z0-9_])')"
-found_none "every metric is counted somewhere" "$(unused metrics METRIC '(METRIC_)?' '($|[^A-Za-z0-9_])')"
+found_none "every event is recorded somewhere" "$(unused events EVENT '(^|[^A-Za-z0-9_])EV_' '($|[^A-Za-z0-9_])')"
+found_none "every error is returned somewhere" "$(unused errors ERR '(^|[^A-Za-z0-9_])ERR_' '($|[^A-Za-z0-9_])')"
+found_none "every metric is counted somewhere" "$(unused metrics METRIC '(^|[^A-Za-z0-9_])(METRIC_)?' '($|[^A-Za-z0-9_])')"
 found_none "every config key is read somewhere" "$(unused config KEY '(->|\.)' '($|[^A-Za-z0-9_])')"
 found_none "every permission is asked for by a route" \
   "$(rows permissions PERM | while read -r name; do grep -q "PERM_$name[^A-Z_]" "$tables/routes.def" || echo "permissions.def: $name"; done)"
