@@ -52,6 +52,7 @@ struct cli {
 	const char *config_file;        /* NULL: DEFAULT_CONFIG if there is one */
 	const char *socket;             /* NULL: the configuration's */
 	bool is_json, want_help, want_yes, want_all, is_without_waiting;
+	bool is_quiet;                  /* a failure is an ordinary answer: not printed unless it is final */
 	const char *file;               /* argument of local commands */
 	const char *path;               /* filled, without query */
 	json_t *query;                  /* names and texts */

@@ -104,6 +104,8 @@ fail(struct cli *cli, const struct answer *answer)
 {
 	const char *detail = json_get_text(answer->json, "detail"), *code = json_get_text(answer->json, "code");
 
+	if (cli->is_quiet && answer->status == 409)
+		return EXIT_FAILED;
 	if (!detail)
 		detail = json_get_text(answer->json, "title");
 	if (cli->is_json && answer->json)
@@ -161,6 +163,7 @@ client_call(struct cli *cli, const char *method, const char *path, const json_t 
 	CURLcode code;
 	CURL *curl;
 
+	*ret = (struct answer){ 0 };
 	if (!socket)
 		return EXIT_FAILED;
 	if (strcmp(method, "GET") && strcmp(method, "DELETE"))

@@ -8,27 +8,15 @@
 
 #define POLL_FIRST_MS 50
 #define POLL_MAX_MS 1000
+#define TRIES_MAX 5
 
-static bool
-is_over(const char *state)
-{
-	static const char *const ends[] = { "done", "failed", "frozen", "planned", "abandoned" };
-
-	for (size_t i = 0; i < countof(ends); i++)
-		if (state && !strcmp(state, ends[i]))
-			return true;
-	return false;
-}
-
-/* A preview is over with its plan; a run in earnest goes on from there. */
+/* A frozen run waits for a person; everything else that is over says so. */
 static bool
 is_run_over(const json_t *run)
 {
-	const char *state = json_get_text(run, "state"), *purpose = json_get_text(run, "purpose");
+	const char *state = json_get_text(run, "state");
 
-	if (state && !strcmp(state, "planned"))
-		return purpose && !strcmp(purpose, "preview");
-	return is_over(state);
+	return json_get_bool(run, "finished") || (state && !strcmp(state, "frozen"));
 }
 
 /* "people 1200, create 3, disable 1", without zeros. */
@@ -118,17 +106,14 @@ static int
 conclude(struct cli *cli, json_t *run)
 {
 	json_t *plan = NULL;
-
 	const char *state = json_get_text(run, "state"), *failure = json_get_text(run, "failure"), *id = json_get_text(run, "id");
 	const char *counts = counts_text(cli, run), *directory = json_get_text(run, "directory");
 
 	if (!cli->is_json)
 		printf("%s: %s%s%s  (run %s)\n", directory, state, *counts ? ": " : "", counts, id);
 	if (!strcmp(state, "frozen")) {
-		fprintf(stderr,
-		    "keyward: %s: the guard froze this run%s%s; look at it with \"keyward sync plan %s\", then \"keyward sync "
-		    "approve %s\"\n",
-		    directory, failure ? ": " : "", failure ? failure : "", id, id);
+		fprintf(stderr, "keyward: %s: the guard froze this run%s%s; look at it with \"keyward sync plan %s\",\n"
+		    "then let it go on with \"keyward sync approve %s\"\n", directory, failure ? ": " : "", failure ? failure : "", id, id);
 		return EXIT_GUARD;
 	}
 	if (!strcmp(state, "failed") || !strcmp(state, "abandoned")) {
@@ -137,6 +122,8 @@ conclude(struct cli *cli, json_t *run)
 	}
 	if (strcmp(state, "planned"))
 		return EXIT_DONE;
+	if (json_get_bool(run, "over_limit"))
+		fprintf(stderr, "keyward: %s: the guard would freeze this and wait for approval\n", directory);
 	if (cli->is_json) {
 		plan = json_array();
 		json_object_set_new(run, "plan", plan);
@@ -144,42 +131,66 @@ conclude(struct cli *cli, json_t *run)
 	return print_plan(cli, id, plan);
 }
 
-static int
-worse(int a, int b)
+/* The run of that directory that is under way, for which another one must wait; NULL when there is none. */
+static const char *
+run_under_way(struct cli *cli)
 {
-	return a == EXIT_DONE ? b : a;
+	json_t *query = json_own(cli->op, json_pack("{s:s}", "limit", "20"));
+	const char *directory = json_get_text(cli->body, "directory");
+	struct answer answer;
+	json_t *run;
+	size_t i;
+
+	if (directory)
+		json_object_set_new(query, "directory", json_string(directory));
+	if (client_call(cli, "GET", "/api/v1/sync/runs", query, NULL, &answer))
+		return NULL;
+	json_array_foreach(json_object_get(answer.json, "items"), i, run)
+		if (!is_run_over(run))
+			return json_get_text(run, "id");
+	return NULL;
+}
+
+/* Starts or approves.  The timer may be at it already: then its run is waited for, and one of our own follows. */
+static int
+begin(struct cli *cli, json_t **ret_run)
+{
+	bool is_approval = cli->id == COMMAND_sync_approve;
+	int rc = EXIT_FAILED;
+
+	for (int tries = 0; tries < TRIES_MAX; tries++) {
+		struct answer answer;
+		const char *other;
+		json_t *over;
+
+		cli->is_quiet = !is_approval && tries + 1 < TRIES_MAX;
+		rc = client_call(cli, "POST", cli->path, NULL, is_approval ? NULL : cli->body, &answer);
+		cli->is_quiet = false;
+		*ret_run = answer.json;
+		if (!rc || is_approval || answer.status != 409)
+			return rc;
+		other = run_under_way(cli);
+		if (other && follow(cli, other, &over))
+			return EXIT_FAILED;
+	}
+	return rc;
 }
 
 int
 run_sync(struct cli *cli)
 {
-	bool is_approval = cli->id == COMMAND_sync_approve;
-	struct answer answer;
-	json_t *runs, *run, *over;
-	size_t i;
-	int rc;
+	json_t *run;
+	int rc = begin(cli, &run);
 
-	if (cli->id == COMMAND_sync_preview)
-		json_object_set_new(cli->body, "purpose", json_string("preview"));
-	rc = client_call(cli, "POST", cli->path, NULL, is_approval ? NULL : cli->body, &answer);
+	if (!rc && !cli->is_without_waiting)
+		rc = follow(cli, json_get_text(run, "id"), &run);
 	if (rc)
 		return rc;
-	runs = is_approval ? json_own(cli->op, json_pack("[O]", answer.json)) : json_object_get(answer.json, "items");
-	over = json_own(cli->op, json_array());
-	if (!json_array_size(runs))
-		fputs("keyward: there is no directory to synchronise; add one with \"keyward directory add\"\n", stderr);
-	json_array_foreach(runs, i, run) {
-		json_t *last = run;
-		int outcome = cli->is_without_waiting ? EXIT_DONE : follow(cli, json_get_text(run, "id"), &last);
-
-		json_array_append(over, last);
-		if (cli->is_without_waiting && !cli->is_json)
-			printf("%s: started run %s\n", json_get_text(run, "directory"), json_get_text(run, "id"));
-		else if (!cli->is_without_waiting && !outcome)
-			outcome = conclude(cli, last);
-		rc = worse(rc, outcome);
-	}
+	if (!cli->is_without_waiting)
+		rc = conclude(cli, run);
+	else if (!cli->is_json)
+		printf("%s: started run %s\n", json_get_text(run, "directory"), json_get_text(run, "id"));
 	if (cli->is_json)
-		printf("%s\n", json_text(cli->op, json_own(cli->op, json_pack("{s:O}", "items", over))));
+		printf("%s\n", json_text(cli->op, run));
 	return rc;
 }

@@ -168,8 +168,6 @@ view_table(struct cli *cli, const json_t *answer)
 			between = "  ";
 		}
 		puts("");
-		if (rows == 1)
-			return;
 	}
 }
 
