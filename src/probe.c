@@ -2,6 +2,7 @@
 /* What monitoring asks on the loopback listener: alive, ready, numbers. */
 #include <string.h>
 
+#include "audit/audit.h"
 #include "base/metric.h"
 #include "routes.h"
 
@@ -23,15 +24,16 @@ probe_health(struct op *op, struct request *request, struct reply *reply)
 	return answer(reply, 200, "ok\n");
 }
 
-/* Ready is who would serve a sign-in now: started, not stopping, and with room in the queue. */
+/* Ready is who would serve a sign-in now: started, not stopping, and able to write down what it refuses. */
 int
 probe_ready(struct op *op, struct request *request, struct reply *reply)
 {
 	const struct door *door = request->listener;
 
-	(void)op;
 	if (!door->program->is_ready)
 		return answer(reply, 503, "stopping\n");
+	if (!audit_is_ready(op->svc->audit))
+		return answer(reply, 503, "the audit log cannot be written\n");
 	return answer(reply, 200, "ready\n");
 }
 

@@ -16,6 +16,7 @@ keyring_open(struct op *op, const char *master_key_file)
 	struct master_key *master;
 	struct keyring *keyring;
 	struct key_set *set = NULL;
+	bool has_made;
 	int rc = master_key_read(op, master_key_file, &master);
 
 	if (rc)
@@ -24,12 +25,14 @@ keyring_open(struct op *op, const char *master_key_file)
 	if (!rc)
 		rc = key_set_load(op, master, &set);
 	if (!rc)
-		rc = keyring_complete(op, master, set);
-	key_set_release(set);
-	set = NULL;
-	if (!rc)
+		rc = keyring_complete(op, master, set, &has_made);
+	if (!rc && has_made) {
+		key_set_release(set);
+		set = NULL;
 		rc = key_set_load(op, master, &set);
+	}
 	if (rc) {
+		key_set_release(set);
 		master_key_free(master);
 		return rc;
 	}

@@ -141,7 +141,7 @@ make_missing(struct op *op, const struct master_key *master, const struct key_se
 }
 
 int
-keyring_complete(struct op *op, const struct master_key *master, const struct key_set *set)
+keyring_complete(struct op *op, const struct master_key *master, const struct key_set *set, bool *ret_has_made)
 {
 	struct completion made = { .master_id = master_key_id(master) };
 	unsigned char commit[MAC_KEY_BYTES];
@@ -157,6 +157,7 @@ keyring_complete(struct op *op, const struct master_key *master, const struct ke
 		op->svc->audit = NULL;
 	}
 	mem_wipe(commit, sizeof(commit));
+	*ret_has_made = made.n > 0;
 	return rc;
 }
 

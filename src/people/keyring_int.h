@@ -47,7 +47,7 @@ const struct signing_key *key_set_signer(const struct key_set *set, const char *
 int keyring_reload(struct op *op) MUST_CHECK;
 
 /* Makes whatever is missing in set, writes it with its audit rows and the master key's id, and opens the audit log. */
-int keyring_complete(struct op *op, const struct master_key *master, const struct key_set *set) MUST_CHECK;
+int keyring_complete(struct op *op, const struct master_key *master, const struct key_set *set, bool *ret_has_made) MUST_CHECK;
 /* ERR_SEAL when the database names another master key than this; file is for the sentence. */
 int keyring_check_master(struct op *op, const struct master_key *master, const char *file) MUST_CHECK;
 /* "key.sign": what a key of that purpose is sealed for. */

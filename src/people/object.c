@@ -296,7 +296,9 @@ write_secret(struct op *op, const struct object_change *change, const char *name
 		return 0;
 	row = (struct object_secret_row){ change->secret->id, change->id, change->secret->purpose, change->secret->form,
 	    change->secret->value, change->secret->size };
-	rc = db_object_put_secret(op, &row);
+	rc = strcmp(row.form, "sealed") == 0 ? keyring_check_sealed(op, row.value, row.size) : 0;
+	if (!rc)
+		rc = db_object_put_secret(op, &row);
 	if (rc)
 		return rc;
 	return audit_record(op, EV_SECRET_SET, change->id, FACTS(FACT("kind", kinds[change->kind].name), FACT("name", name),

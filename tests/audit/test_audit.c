@@ -206,6 +206,17 @@ Test(audit, refusal_stands_apart)
 	cr_assert(audit_is_ready(svc.audit));
 }
 
+/* The database goes away, and comes back. */
+Test(audit, readiness)
+{
+	op->now_ms = time_now_ms();
+	atomic_store(&svc.audit->is_failing, true);
+	cr_assert(!audit_is_ready(svc.audit));
+	cr_assert_eq(audit_flush(op), 0);
+	cr_assert(audit_is_ready(svc.audit), "the job finds out that rows can be written again");
+	cr_assert_eq(find(NULL).n, 0);
+}
+
 Test(audit, long_values_of_strangers_are_cut)
 {
 	char *login = op_alloc(op, 100001);
