@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api_int.h"
+#include "people/catalog.h"
 #include "people/keyring.h"
 
 HANDLER(api_key_list);
@@ -47,6 +48,9 @@ HANDLER(api_key_rewrap)
 	if (in->file[0] != '/')
 		return op_fail(op, ERR_INVALID, "file must be an absolute path, because the daemon reads it");
 	rc = keyring_rewrap(op, in->file);
+	/* The catalog holds bind passwords as they are sealed. */
+	if (!rc)
+		rc = catalog_reload(op);
 	if (!rc)
 		api_done(op, reply, "all secrets are sealed under the key in %s; put that file in the place of master_key "
 		    "before the next start",

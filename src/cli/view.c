@@ -142,6 +142,8 @@ view_table(struct cli *cli, const json_t *answer)
 	char **cells = op_alloc(cli->op, rows * names.n * sizeof(*cells));
 	int *widths = op_alloc(cli->op, names.n * sizeof(*widths));
 
+	if (rows == 1)
+		return;
 	for (size_t row = 0; row < rows; row++)
 		for (size_t i = 0; i < names.n; i++) {
 			char *text =

@@ -84,7 +84,7 @@ Test(object, names)
 	cr_expect_eq(catalog_get(op)->n_roles, 1);
 	cr_expect_str_eq(catalog_get(op)->roles[0].body->name, "nurse");
 	cr_expect_eq(catalog_get(op)->roles[0].version, 2);
-	expect_refused("roles: [{name: A}, {name: a}]", "second time");
+	expect_refused("roles: [{name: A}, {name: a}]", "the role a is the same as A in line 1");
 	expect_refused("roles: [{name: 'a/b'}]", "must not hold");
 	expect_refused("roles: [{name: ' a'}]", "blank");
 	expect_refused("roles: [{name: '..'}]", "must not hold");
