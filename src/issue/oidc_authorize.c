@@ -18,6 +18,7 @@
 #define MARKER_PURPOSE "authorize after v1"
 #define MARKER_MAX_AGE_MS 3600000
 #define MAC_LENGTH 43                   /* base64url of 256 bits */
+#define TEXT_MAX_BYTES 8000             /* of a request that waits for a sign-in in an address */
 
 /* Everything in the request that counts, in the order of the table; what comes back after a sign-in. */
 static char *
@@ -148,14 +149,17 @@ is_right_person(const struct authorize *a, const struct session *session)
 	return (!a->hint_sub || !strcmp(a->hint_sub, session->user_id)) && (!a->claims.sub || !strcmp(a->claims.sub, session->user_id));
 }
 
-static void
+static int
 start_sign_in(struct op *op, struct reply *reply, const struct authorize *a, const char *text, int64_t after_ms, bool is_again)
 {
 	const struct shape_app *app = a->app->body;
 	char *after = op_printf(op, "%lld", (long long)(after_ms ? after_ms : op->now_ms));
 
+	if (strlen(text) > TEXT_MAX_BYTES)
+		return op_fail(op, ERR_INVALID, "the request is too long to wait for a sign-in");
 	flow_start(op, reply, op_printf(op, "/oauth2/authorize%s&%s=%s.%s", text, MARKER_NAME, after, marker_mac(op, after, text)),
 	    app->title ? app->title : app->name, a->login_hint, is_again);
+	return 0;
 }
 
 static int
@@ -183,8 +187,7 @@ answer(struct op *op, const struct request *request, struct reply *reply, const 
 	/* OpenID Connect Core 3.1.2.6 */
 	if (a->is_silent)
 		return op_fail(op, ERR_LOGIN_REQUIRED, "the person must sign in");
-	start_sign_in(op, reply, a, text, after_ms, session != NULL);
-	return 0;
+	return start_sign_in(op, reply, a, text, after_ms, session != NULL);
 }
 
 /* ---- the endpoint ---- */
