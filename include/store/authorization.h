@@ -42,8 +42,8 @@ int db_authorization_read(struct op *op, const char *id, struct authorization **
  * Uses the code: one conditional update that checks application, redirect URI, single use, expiry, end, person and session.  refresh_seq 1
  * starts refresh tokens, 0 gives none.  *ret_done false: a condition did not hold and nothing was changed.
  */
-int db_authorization_use_code(struct op *op, const struct authorization *row, int64_t refresh_seq, int64_t refresh_until_ms,
-    bool *ret_done) MUST_CHECK;
+int db_authorization_use_code(struct op *op, const char *id, const char *app_id, const char *redirect_uri, int64_t refresh_seq,
+    int64_t refresh_until_ms, bool *ret_done) MUST_CHECK;
 /* Rotates: number seq becomes seq + 1, if seq is the good one and nothing has ended.  *ret_done as above. */
 int db_authorization_refresh(struct op *op, const char *id, const char *app_id, int64_t seq, int64_t refresh_until_ms,
     bool *ret_done) MUST_CHECK;

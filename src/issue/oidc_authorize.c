@@ -219,8 +219,12 @@ read_client(struct op *op, struct authorize *a)
 HANDLER(oidc_authorize)
 {
 	struct authorize a = { .given = request->method == HTTP_POST ? &request->form : &request->query, .max_age_sec = -1 };
-	int rc = read_client(op, &a);
+	int rc;
 
+	/* RFC 9110 9.2.1: HEAD changes nothing, and a code is a change */
+	if (request->method == HTTP_HEAD)
+		return op_fail(op, ERR_METHOD, "this path has no such method");
+	rc = read_client(op, &a);
 	if (rc)
 		return client_refused(op, a.app, rc);
 	rc = authorize_read(op, &a);

@@ -105,12 +105,12 @@ check_credentials(struct op *op, const struct credentials *given, const struct c
 
 	*ret = app;
 	if (!app || !app->body->enabled)
-		return op_fail(op, ERR_INVALID_CLIENT, "the application is not known, or not enabled");
+		return op_fail(op, ERR_INVALID_CLIENT, "the application is not known, or its secret is wrong");
 	/* RFC 6749 2.3.1: a public application has no secret, so whoever sends one takes it for another */
 	if (!client_has_secret(app))
 		return given->secret ? op_fail(op, ERR_INVALID_CLIENT, "a public application sent a secret") : 0;
 	if (!is_right)
-		return op_fail(op, ERR_INVALID_CLIENT, "the application's secret is wrong or missing");
+		return op_fail(op, ERR_INVALID_CLIENT, "the application is not known, or its secret is wrong");
 	return 0;
 }
 

@@ -123,6 +123,9 @@ HANDLER(oidc_logout)
 	struct session *session;
 	int rc;
 
+	/* RFC 9110 9.2.1 */
+	if (request->method == HTTP_HEAD)
+		return op_fail(op, ERR_METHOD, "this path has no such method");
 	if (request->method == HTTP_POST && param(&request->form, "confirm"))
 		return confirmed(op, request, reply);
 	rc = read_logout(op, &l);

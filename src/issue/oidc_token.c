@@ -46,6 +46,7 @@ HANDLER(oidc_token)
 
 struct redemption {
 	const struct catalog_app *app;
+	const char *redirect_uri;       /* as given now */
 	const char *id;                 /* from the code */
 	unsigned char hash[SHA256_BYTES];
 	struct authorization *a;        /* NULL: there is none */
@@ -70,14 +71,13 @@ static int
 check_redemption(struct op *op, const struct request *request, const struct redemption *r)
 {
 	const struct authorization *a = r->a;
-	const char *redirect_uri = param(&request->form, "redirect_uri");
 
 	if (!a || !bytes_equal(a->code_hash, r->hash, SHA256_BYTES))
 		return op_fail(op, ERR_INVALID_GRANT, "the code is unknown");
 	/* RFC 6749 4.1.3: issued to this application, with this redirect URI */
 	if (strcmp(a->app_id, r->app->id) != 0)
 		return op_fail(op, ERR_INVALID_GRANT, "the code was issued to another application");
-	if (!redirect_uri || strcmp(redirect_uri, a->redirect_uri) != 0)
+	if (!r->redirect_uri || strcmp(r->redirect_uri, a->redirect_uri) != 0)
 		return op_fail(op, ERR_INVALID_GRANT, "redirect_uri differs from that of the request");
 	if (!pkce_fits(op, a->code_challenge, param(&request->form, "code_verifier")))
 		return op_fail(op, ERR_INVALID_GRANT, "code_verifier does not fit the challenge of the request");
@@ -91,7 +91,8 @@ redeem(struct op *op, void *arg)
 	struct redemption *r = arg;
 	bool has_refresh = scope_has(r->a->scope, "offline_access") && refresh_until(op, r->a) > op->now_ms;
 	struct authorization *now;
-	int rc = db_authorization_use_code(op, r->a, has_refresh ? 1 : 0, has_refresh ? refresh_until(op, r->a) : 0, &r->is_done);
+	int rc = db_authorization_use_code(op, r->id, r->app->id, r->redirect_uri, has_refresh ? 1 : 0,
+	    has_refresh ? refresh_until(op, r->a) : 0, &r->is_done);
 
 	r->is_reuse = false;
 	if (rc)
@@ -143,7 +144,7 @@ sign_redemption(struct op *op, struct reply *reply, struct redemption *r)
 int
 grant_code(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app *app)
 {
-	struct redemption r = { .app = app };
+	struct redemption r = { .app = app, .redirect_uri = param(&request->form, "redirect_uri") };
 	const char *code = param(&request->form, "code");
 	int rc;
 

@@ -127,12 +127,12 @@ db_authorization_read(struct op *op, const char *id, struct authorization **ret)
 }
 
 int
-db_authorization_use_code(struct op *op, const struct authorization *row, int64_t refresh_seq, int64_t refresh_until_ms, bool *ret_done)
+db_authorization_use_code(struct op *op, const char *id, const char *app_id, const char *redirect_uri, int64_t refresh_seq,
+    int64_t refresh_until_ms, bool *ret_done)
 {
 	int64_t changed = 0;
 	int rc = db_exec(op, &authorization_use_code,
-	    ARGS(TEXT_(row->id), INT_(op->now_ms), INT_(refresh_seq), INT_(refresh_until_ms), TEXT_(row->app_id), TEXT_(row->redirect_uri)),
-	    &changed);
+	    ARGS(TEXT_(id), INT_(op->now_ms), INT_(refresh_seq), INT_(refresh_until_ms), TEXT_(app_id), TEXT_(redirect_uri)), &changed);
 
 	*ret_done = changed == 1;
 	return rc;

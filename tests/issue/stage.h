@@ -34,6 +34,7 @@ SQL_DEFINE(test_session_add,
     "INSERT INTO sessions (id, secret_hash, user_id, auth_ms, amr, address, device, created_ms, seen_ms, until_ms) "
     "VALUES ($1, $2, $3, $4, 'pwd', '192.0.2.7', 'test', $4, $4, $5)");
 SQL_DEFINE(test_session_end, "UPDATE sessions SET ended_ms = $2, ended_why = 'test' WHERE id = $1");
+SQL_DEFINE(test_user_disable, "UPDATE users SET state = 'disabled' WHERE id = $1");
 SQL_DEFINE(test_audit_count, "SELECT COUNT(*) FROM audit WHERE event = $1");
 SQL_DEFINE(test_authorization_count, "SELECT COUNT(*) FROM authorizations");
 SQL_DEFINE(test_break, "DROP TABLE audit_personal");
@@ -472,6 +473,29 @@ disable(const struct someone *who)
 	struct op *op = stage_op();
 
 	must(op, db_run(op, stage_disable_body, op_strdup(op, who->user_id)));
+}
+
+/* The row of the session or the person alone, as a race between two writers could leave them. */
+struct stage_half {
+	const struct sql *sql;
+	const char *id;
+};
+
+static int
+stage_half_body(struct op *op, void *arg)
+{
+	const struct stage_half *half = arg;
+	const struct db_value args[] = { db_value_text(half->id), db_value_int(op->now_ms) };
+
+	return db_exec(op, half->sql, args, half->sql == &test_session_end ? 2 : 1, NULL);
+}
+
+UNUSED static void
+end_half(const struct sql *sql, const char *id)
+{
+	struct op *op = stage_op();
+
+	must(op, db_run(op, stage_half_body, &(struct stage_half){ sql, id }));
 }
 
 static int

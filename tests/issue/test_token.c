@@ -179,6 +179,26 @@ Test(token, O03_code_ends_with_its_person)
 	cr_expect_str_eq(redeem("rp1", code).error, "invalid_grant");
 }
 
+/* The second lock: the row of the authorization itself was not ended. */
+Test(token, O03_O05_every_use_looks_at_session_and_person_itself)
+{
+	struct someone again = stage.alice;
+	const char *code = code_of_rp1(), *new_code;
+	struct got tokens = redeem("rp1", code_of_rp1()), new_tokens;
+
+	end_half(&test_session_end, stage.alice.session_id);
+	cr_expect_str_eq(redeem("rp1", code).error, "invalid_grant");
+	cr_expect_str_eq(refresh("rp1", text_of(&tokens, "refresh_token")).error, "invalid_grant");
+	cr_expect_not(is_active("rp1", text_of(&tokens, "access_token")));
+	stage_sign_in(&again);
+	new_code = code_for((struct stage_code){ &again, "rp1", RP1_URI, ALL_SCOPES, CHALLENGE, NULL, { 0 } });
+	new_tokens = redeem("rp1", code_for((struct stage_code){ &again, "rp1", RP1_URI, ALL_SCOPES, CHALLENGE, NULL, { 0 } }));
+	end_half(&test_user_disable, again.user_id);
+	cr_expect_str_eq(redeem("rp1", new_code).error, "invalid_grant");
+	cr_expect_str_eq(refresh("rp1", text_of(&new_tokens, "refresh_token")).error, "invalid_grant");
+	cr_expect_not(is_active("rp1", text_of(&new_tokens, "access_token")));
+}
+
 Test(token, O03_guessed_secret_is_no_code)
 {
 	struct op *op = stage_op();
