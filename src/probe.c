@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "base/metric.h"
 #include "routes.h"
+#include "store/driver.h"
 
 HANDLER(probe_health);
 HANDLER(probe_ready);
@@ -24,7 +25,7 @@ probe_health(struct op *op, struct request *request, struct reply *reply)
 	return answer(reply, 200, "ok\n");
 }
 
-/* Ready is who would serve a sign-in now: started, not stopping, and able to write down what it refuses. */
+/* Ready is who would serve a sign-in now: started, not stopping, a database that keeps what it is told, an audit log that is written. */
 int
 probe_ready(struct op *op, struct request *request, struct reply *reply)
 {
@@ -32,7 +33,9 @@ probe_ready(struct op *op, struct request *request, struct reply *reply)
 
 	if (!door->program->is_ready)
 		return answer(reply, 503, "stopping\n");
-	if (!audit_is_ready(op->svc->audit))
+	if (op->svc->db && db_is_broken(op->svc->db))
+		return answer(reply, 503, "the database is broken\n");
+	if (op->svc->audit && !audit_is_ready(op->svc->audit))
 		return answer(reply, 503, "the audit log cannot be written\n");
 	return answer(reply, 200, "ready\n");
 }

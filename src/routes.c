@@ -20,11 +20,14 @@
 #include "tables/routes.def"
 #undef ROUTE
 
+/* the lane column "TRY_quick" */
+#define LANE_TRY_quick LANE_quick
+
 #define SHAPE_NAME(name) (#name[0] == 'n' && sizeof(#name) == sizeof("none") ? NULL : #name)
 static const struct route rows[] = {
 #define ROUTE(method, path, face, guard, origin, lane, cap, body, answer, handler, text) \
-	{ HTTP_##method, path, FACE_##face, GUARD_##guard, ORIGIN_##origin, LANE_##lane, cap, SHAPE_NAME(body), SHAPE_NAME(answer), \
-	    handler, #handler, text },
+	{ HTTP_##method, path, FACE_##face, GUARD_##guard, ORIGIN_##origin, LANE_##lane, #lane[0] == 'T', cap, SHAPE_NAME(body), \
+	    SHAPE_NAME(answer), handler, #handler, text },
 #include "tables/routes.def"
 #undef ROUTE
 };
@@ -143,6 +146,7 @@ route_lane(struct request *request, size_t *ret_body_cap, int64_t *ret_deadline_
 		route_find(door, request, match);
 	if (!match->refusal) {
 		lane = match->route->lane;
+		request->try_on_loop = match->route->try_on_loop;
 		*ret_body_cap = match->route->body_cap;
 		if (lane != LANE_INLINE)
 			*ret_deadline_ms = lane_deadline_ms[lane];

@@ -24,6 +24,7 @@ struct route {
 	enum guard guard;
 	enum origin origin;
 	enum lane lane;
+	bool try_on_loop;
 	size_t body_cap;
 	const char *body_shape, *answer_shape;  /* NULL: none */
 	int (*handler)(struct op *op, struct request *request, struct reply *reply);

@@ -47,6 +47,8 @@ struct request {
 	uint32_t peer_uid;              /* of a UNIX socket (SO_PEERCRED); UINT32_MAX otherwise */
 	const void *listener;           /* http_options.tag of the server it came in by */
 	void *route;                    /* whatever hooks.lane stored there */
+	bool try_on_loop;               /* hooks.lane may set it with a lane: handle() is first called on the loop ... */
+	bool wants_lane;                /* ... where it may set this instead of filling the reply, to be called again on the lane */
 };
 
 struct reply {

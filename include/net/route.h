@@ -45,6 +45,15 @@ const char *route_param(const struct request *request, const char *name);
 /* The body as the struct of the route's body shape; NULL when the row names none. */
 const void *route_body(const struct request *request);
 
+/*
+ * A row with lane TRY_x is first run on the network loop, where it may look at memory only (no database, no network, nothing that waits).
+ *
+ *     if (!found && route_is_on_loop(request))
+ *             return route_take_lane(request);         // called again from the start on lane x
+ */
+bool route_is_on_loop(const struct request *request);
+int route_take_lane(struct request *request);
+
 /* Answers with JSON (UTF-8, compact); json belongs to the op. */
 void reply_json(struct op *op, struct reply *reply, int status, const json_t *json);
 /* Answers with a struct of the shape as JSON. */

@@ -156,10 +156,15 @@ exchange_run(struct exchange *x)
 		exchange_refuse(x, 400, "malformed form");
 		return exchange_send(x);
 	}
-	if (x->lane != LANE_INLINE)
+	if (x->lane != LANE_INLINE && !request->try_on_loop)
 		return exchange_suspend(x);
 	if (!x->server->hooks->handle(request, &x->reply))
 		return MHD_NO;
+	if (request->wants_lane && x->lane != LANE_INLINE) {
+		request->try_on_loop = false;
+		x->reply = (struct reply){ .mem = request->mem, .status = 500, .body = "" };
+		return exchange_suspend(x);
+	}
 	return exchange_send(x);
 }
 

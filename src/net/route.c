@@ -20,6 +20,19 @@ route_body(const struct request *request)
 	return match ? match->body : NULL;
 }
 
+bool
+route_is_on_loop(const struct request *request)
+{
+	return request->try_on_loop;
+}
+
+int
+route_take_lane(struct request *request)
+{
+	request->wants_lane = true;
+	return 0;
+}
+
 void
 reply_json(struct op *op, struct reply *reply, int status, const json_t *json)
 {

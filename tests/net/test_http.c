@@ -276,3 +276,40 @@ Test(http, closing_waits_for_requests_under_way, .timeout = 60)
 	close(fd);
 	raw_server_close(&s);
 }
+
+static enum lane
+try_lane(struct request *request, size_t *ret_body_cap, int64_t *ret_deadline_ms)
+{
+	test_lane(request, ret_body_cap, ret_deadline_ms);
+	request->try_on_loop = true;
+	return LANE_quick;
+}
+
+/* Answers /loop on the loop and sends everything else to the lane. */
+static bool
+try_handle(struct request *request, struct reply *reply)
+{
+	if (request->try_on_loop && strcmp(request->path, "/loop") != 0) {
+		reply_header(reply, "X-First", "1");
+		request->wants_lane = true;
+		return true;
+	}
+	test_handle(request, reply);
+	reply_header(reply, "X-Where", request->try_on_loop ? "loop" : "lane");
+	return true;
+}
+
+Test(http, what_the_loop_cannot_answer_goes_to_the_lane)
+{
+	static const struct http_hooks hooks = { try_lane, try_handle, test_refuse };
+	struct seen seen = { 0 };
+	struct raw_server s = raw_server_open((struct http_options){ .hooks = &hooks, .tag = &seen });
+
+	cr_expect_eq(get(s.port, "/loop"), 200);
+	cr_expect_not_null(strstr(text, "X-Where: loop\r\n"), "%s", text);
+	cr_expect_eq(get(s.port, "/other"), 200);
+	cr_expect_not_null(strstr(text, "X-Where: lane\r\n"), "%s", text);
+	cr_expect_null(strstr(text, "X-First"), "%s", text);
+	cr_expect_eq(seen.calls, 2);
+	raw_server_close(&s);
+}
