@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The sign-in flow, independent of what comes after it.  An application's request waits in the query of /login: "then" is a path of our
- * own (checked to be one: never an open redirector), for example /oauth2/authorize?client_id=...
+ * The sign-in flow, independent of what comes after it.  An application's request waits in the query of /login: "then" is a
+ * path of our own (checked to be one: never an open redirector), for example /oauth2/authorize?client_id=...
  */
 #ifndef KW_LOGIN_FLOW_H
 #define KW_LOGIN_FLOW_H
@@ -10,9 +10,10 @@
 #include "net/route.h"
 
 /*
- * Sends the browser to /login with what it shall come back to: then is "/account", or "/oauth2/authorize?" and a query in its encoded form.
- * login_hint (may be NULL) prefills.  is_again: even a signed-in person must give the password again (prompt=login, max_age).  The page
- * shows the title of the application whose client_id stands in then; app_title is not sent along, since everybody could write one into a link.
+ * Sends the browser to /login with what it shall come back to: then is "/account", or "/oauth2/authorize?" and a query in its
+ * encoded form. login_hint (may be NULL) prefills.  is_again: even a signed-in person must give the password again
+ * (prompt=login, max_age).  The page shows the title of the application whose client_id stands in then; app_title is not sent
+ * along, since everybody could write one into a link.
  */
 void flow_start(struct op *op, struct reply *reply, const char *then, const char *app_title, const char *login_hint, bool is_again);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The pages that people see.  HTML lies in the templates of src/web, words in src/web/messages; these functions fill the reply with the
- * page and its headers (content security policy, no-store, no framing).
+ * The pages that people see.  HTML lies in the templates of src/web, words in src/web/messages; these functions fill the reply
+ * with the page and its headers (content security policy, no-store, no framing).
  *
  *     return page_error(op, request, reply, ERR_NOT_FOUND);
  */
@@ -22,19 +22,23 @@ const char *page_error_text(const struct op *op, int code);
 int page_error_with_app(struct op *op, const struct request *request, struct reply *reply, int code, const char *app_title);
 
 /*
- * "Do you want to sign out?", for RP-initiated logout without a matching id_token_hint.  The form posts to /oauth2/logout: the given fields as
- * they came, confirm=yes, and csrf (check it with form_check).  app may be NULL.
+ * "Do you want to sign out?", for RP-initiated logout without a matching id_token_hint.  The form posts to /oauth2/logout: the
+ * given fields as they came, confirm=yes, and csrf (check it with form_check).  app may be NULL.
  */
 void page_logout_confirm(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app *app,
     const struct http_pair *fields, size_t n);
 /* "You are signed out." */
 void page_signed_out(struct op *op, const struct request *request, struct reply *reply);
 
-/* Finishes a reply with a page: html belongs to reply->mem.  form_action: sources beside 'self' that a form of the page may lead to, "" for none. */
+/*
+ * Finishes a reply with a page: html belongs to reply->mem.  form_action: sources beside 'self' that a form of the page may
+ * lead to, "" for none.
+ */
 void page_send(struct op *op, struct reply *reply, int status, const char *html, const char *form_action);
 /*
- * The sources that a form of our own may lead to when it ends at one of these addresses of an application (registered ones, never those of a
- * request).  Browsers check form-action on the redirects after a form, too, and an application may redirect once more within https.
+ * The sources that a form of our own may lead to when it ends at one of these addresses of an application (registered ones,
+ * never those of a request).  Browsers check form-action on the redirects after a form, too, and an application may redirect
+ * once more within https.
  */
 char *page_form_action(struct op *op, const struct strings *uris);
 

@@ -18,8 +18,9 @@ struct session {
 };
 
 /*
- * The session of the request's cookie, or NULL in *ret when there is none that lives: then 0 is returned all the same.  Two cookies of
- * that name are no session (RFC 6265 4.1.2: cookie tossing).  Fills op->caller (actor, session).  Renews seen_ms at most once a minute.
+ * The session of the request's cookie, or NULL in *ret when there is none that lives: then 0 is returned all the same.  Two
+ * cookies of that name are no session (RFC 6265 4.1.2: cookie tossing).  Fills op->caller (actor, session).  Renews seen_ms at
+ * most once a minute.
  */
 int session_find(struct op *op, const struct request *request, struct session **ret) MUST_CHECK;
 /* Inside db_run: makes a session for the person; *ret_cookie is the cookie's value. */
@@ -30,8 +31,9 @@ void session_set_cookie(struct reply *reply, const char *cookie);
 void session_clear_cookie(struct reply *reply);
 
 /*
- * Anti-forgery token of a form: bound to the browser by the cookie __Host-keyward-form (made on first use; reply gets it) and to the
- * purpose, by HMAC.  src/routes.c checks field "csrf" and the Origin header of every ORIGIN=FORM route before its handler.
+ * Anti-forgery token of a form: bound to the browser by the cookie __Host-keyward-form (made on first use; reply gets it) and
+ * to the purpose, by HMAC.  src/routes.c checks field "csrf" and the Origin header of every ORIGIN=FORM route before its
+ * handler.
  */
 char *form_token(struct op *op, const struct request *request, struct reply *reply);
 /* ERR_CSRF. */

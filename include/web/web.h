@@ -14,7 +14,10 @@
 
 #include "base/text.h"
 
-/* Text and quoted attribute values: the five characters of markup become entities, control characters U+FFFD.  NULL writes nothing. */
+/*
+ * Text and quoted attribute values: the five characters of markup become entities, control characters U+FFFD.  NULL writes
+ * nothing.
+ */
 void web_put_text(struct buf *out, const char *value);
 /*
  * A whole address in href, action, src: http:, https:, or a path, query or fragment of our own.  Everything else, among it

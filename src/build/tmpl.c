@@ -93,7 +93,8 @@ compile_all(struct tmpl_env *env, struct outputs *out)
 	size_t i;
 
 	for (i = 0; i < env->n_sources; i++)
-		if (strncmp(env->sources[i].name, "frame_", 6) != 0 && tmpl_page(env, env->sources[i].name, out->header, out->code) < 0)
+		if (strncmp(env->sources[i].name, "frame_", 6) != 0 && tmpl_page(env, env->sources[i].name, out->header,
+		    out->code) < 0)
 			rc = -1;        /* go on: report every bad template in one run */
 	return rc;
 }
@@ -115,17 +116,20 @@ remove_outputs(struct tmpl_env *env, const char *dir)
 static int
 run(struct tmpl_env *env, const char *dir, int n, char **files)
 {
-	struct outputs out = { open_output(env, dir, "pages.h"), open_output(env, dir, "pages.c"), open_output(env, dir, "assets.c") };
+	struct outputs out = { open_output(env, dir, "pages.h"), open_output(env, dir, "pages.c"), open_output(env, dir,
+		"assets.c") };
 	int rc;
 
 	if (!out.header || !out.code || !out.assets) {
 		fprintf(env->errors, "cannot write to %s\n", dir);
 		return -1;
 	}
-	fprintf(out.header, "/* Made from src/web by src/build/tmpl: change those. */\n#ifndef KW_WEB_PAGES_H\n#define KW_WEB_PAGES_H\n\n"
+	fprintf(out.header,
+	    "/* Made from src/web by src/build/tmpl: change those. */\n#ifndef KW_WEB_PAGES_H\n#define KW_WEB_PAGES_H\n\n"
 	    "#include <stdbool.h>\n#include \"web/web.h\"\n\n");
 	fprintf(out.code, "/* Made from src/web by src/build/tmpl: change those. */\n#include \"web/pages.h\"\n\n");
-	fprintf(out.assets, "/* Made from src/web by src/build/tmpl: change those. */\n#include \"web/web.h\"\n\n#include <string.h>\n\n");
+	fprintf(out.assets,
+	    "/* Made from src/web by src/build/tmpl: change those. */\n#include \"web/web.h\"\n\n#include <string.h>\n\n");
 	rc = read_all(env, n, files, &out);
 	if (rc == 0)
 		rc = compile_all(env, &out);

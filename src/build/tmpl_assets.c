@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Files that pages load are compiled in.  The name in an address carries a hash of the content, so that browsers may keep a file for
- * ever and still see a new one at once.  The hash (FNV-1a, 64 bits) tells versions apart; it protects nothing.
+ * Files that pages load are compiled in.  The name in an address carries a hash of the content, so that browsers may keep a
+ * file for ever and still see a new one at once.  The hash (FNV-1a, 64 bits) tells versions apart; it protects nothing.
  */
 #include "tmpl.h"
 
@@ -110,7 +110,8 @@ tmpl_assets_end(struct tmpl_env *env, FILE *code)
 
 	fprintf(code, "\nstatic const struct web_asset assets[] = {\n");
 	for (i = 0; i < env->n_assets; i++)
-		fprintf(code, "\t{ \"%s\", \"%s\", asset_%zu, sizeof(asset_%zu) },\n", env->assets[i].hashed, type_of(env->assets[i].name), i, i);
+		fprintf(code, "\t{ \"%s\", \"%s\", asset_%zu, sizeof(asset_%zu) },\n", env->assets[i].hashed,
+		    type_of(env->assets[i].name), i, i);
 	fprintf(code, "};\n\nconst struct web_asset *\nweb_asset_find(const char *name)\n{\n\tsize_t i;\n\n"
 	    "\tfor (i = 0; i < countof(assets); i++)\n\t\tif (strcmp(assets[i].name, name) == 0)\n\t\t\treturn &assets[i];\n"
 	    "\treturn NULL;\n}\n");

@@ -37,8 +37,10 @@ is_url_attribute(const char *name)
 static bool
 is_plain_attribute(const char *name)
 {
-	static const char *const list[] = { "id", "class", "name", "value", "for", "title", "alt", "lang", "dir", "role", "placeholder", "datetime",
-		"autocomplete", "maxlength", "minlength", "min", "max", "rows", "cols", "colspan", "rowspan", "scope", "width", "height", "form", NULL };
+	static const char *const list[] = { "id", "class", "name", "value", "for", "title", "alt", "lang", "dir", "role",
+		"placeholder", "datetime",
+		"autocomplete", "maxlength", "minlength", "min", "max", "rows", "cols", "colspan", "rowspan", "scope", "width",
+		"height", "form", NULL };
 
 	return strncmp(name, "aria-", 5) == 0 || strncmp(name, "data-", 5) == 0 || is_one_of(name, list);
 }
@@ -56,7 +58,8 @@ is_spoken_attribute(const char *name)
 static bool
 is_void_element(const char *name)
 {
-	static const char *const list[] = { "area", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "use", "path", NULL };
+	static const char *const list[] = { "area", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
+		"use", "path", NULL };
 
 	return is_one_of(name, list);
 }
@@ -64,7 +67,8 @@ is_void_element(const char *name)
 static bool
 is_refused_element(const char *name)
 {
-	static const char *const list[] = { "base", "object", "embed", "applet", "iframe", "frame", "frameset", "noscript", "plaintext", "xmp",
+	static const char *const list[] = { "base", "object", "embed", "applet", "iframe", "frame", "frameset", "noscript",
+		"plaintext", "xmp",
 		"listing", "noembed", "noframes", "template", NULL };
 
 	return is_one_of(name, list);
@@ -114,7 +118,8 @@ begin_attribute(struct tmpl_context *c, char letter)
 static int
 check_attribute_name(struct tmpl_context *c)
 {
-	static const char *const never[] = { "style", "srcdoc", "srcset", "imagesrcset", "ping", "background", "manifest", "data", "codebase",
+	static const char *const never[] = { "style", "srcdoc", "srcset", "imagesrcset", "ping", "background", "manifest",
+		"data", "codebase",
 		"nonce", "integrity", NULL };
 
 	if (strncmp(c->attr, "on", 2) == 0)
@@ -341,7 +346,10 @@ feed_rcdata(struct tmpl_context *c, char letter)
 	return 0;
 }
 
-/* script and style: the content security policy blocks what stands inside, so nothing may.  n_value counts the end tag's letters. */
+/*
+ * script and style: the content security policy blocks what stands inside, so nothing may.  n_value counts the end tag's
+ * letters.
+ */
 static int
 feed_raw(struct tmpl_context *c, char letter)
 {
@@ -497,7 +505,8 @@ tmpl_context_block(struct tmpl_context *context)
 bool
 tmpl_context_equal(const struct tmpl_context *a, const struct tmpl_context *b)
 {
-	enum tmpl_state sa = a->state == TMPL_AFTER_VALUE ? TMPL_IN_TAG : a->state, sb = b->state == TMPL_AFTER_VALUE ? TMPL_IN_TAG : b->state;
+	enum tmpl_state sa = a->state == TMPL_AFTER_VALUE ? TMPL_IN_TAG : a->state,
+	    sb = b->state == TMPL_AFTER_VALUE ? TMPL_IN_TAG : b->state;
 	int i;
 
 	if (sa != sb || a->n_open != b->n_open)

@@ -144,7 +144,8 @@ put_literal(struct page *p, const char *text, size_t n)
 
 	for (i = 0; i < n; i++) {
 		if (tmpl_context_feed(&p->context, text + i, 1) < 0)
-			return fail(p, p->context.why, p->context.attr[0] && p->context.state >= TMPL_ATTR_NAME ? p->context.attr : NULL);
+			return fail(p, p->context.why, p->context.attr[0] &&
+			    p->context.state >= TMPL_ATTR_NAME ? p->context.attr : NULL);
 		p->line += text[i] == '\n';
 	}
 	for (i = 0; i < n; i += part) {
@@ -161,7 +162,8 @@ put_literal(struct page *p, const char *text, size_t n)
 static int
 put_value(struct page *p, const char *name)
 {
-	static const char *const call[] = { [TMPL_TEXT] = "web_put_text", [TMPL_URL] = "web_put_url", [TMPL_URL_PART] = "web_put_url_part" };
+	static const char *const call[] = { [TMPL_TEXT] = "web_put_text", [TMPL_URL] = "web_put_url",
+		[TMPL_URL_PART] = "web_put_url_part" };
 	enum tmpl_escape escape;
 	enum kind kind;
 	const char *value = resolve(p, name, &kind);
@@ -266,7 +268,9 @@ begin_each(struct page *p, const char *name)
 	if (!block)
 		return -1;
 	block->list = field;
-	fprintf(p->code, "\tfor (size_t i%d = 0; i%d < page->n_%s; i%d++) {\n\tconst struct web_%s_%s *item%d = &page->%s[i%d];\n\n\t(void)item%d;\n",
+	fprintf(p->code,
+	    "\tfor (size_t i%d = 0; i%d < page->n_%s; i%d++) {\n"
+	    "\tconst struct web_%s_%s *item%d = &page->%s[i%d];\n\n\t(void)item%d;\n",
 	    p->n_blocks, p->n_blocks, name, p->n_blocks, p->name, name, p->n_blocks, name, p->n_blocks, p->n_blocks);
 	p->n_blocks++;
 	return 0;
@@ -386,19 +390,21 @@ collect_fields(struct page *p, const char *name)
 {
 	char *text = find_source(p, name), *close;
 
-	p->file = name;
-	p->line = 1;
 	if (!text || p->depth == MAX_INCLUDES)
 		return fail(p, "no such template, or too many inside each other", name);
+	p->file = name;
+	p->line = 1;
 	if (read_declarations(p, text, &text) < 0)
 		return -1;
 	while ((text = strstr(text, "{{> ")) != NULL && (close = strstr(text, "}}")) != NULL) {
 		p->depth++;
+		p->file = name;
 		if (collect_fields(p, arena_strndup(p->env->mem, text + 4, (size_t)(close - text - 4))) < 0)
 			return -1;
 		p->depth--;
 		text = close;
 	}
+	p->file = NULL;
 	return 0;
 }
 
@@ -433,17 +439,21 @@ write_struct(const struct page *p, FILE *header)
 			continue;
 		fprintf(header, "struct web_%s_%s {\n", p->name, p->fields[i].name);
 		for (k = 0; k < p->fields[i].n_items; k++)
-			fprintf(header, "\t%s%s;\n", is_bool_name(p->fields[i].items[k]) ? "bool " : "const char *", p->fields[i].items[k]);
+			fprintf(header, "\t%s%s;\n", is_bool_name(p->fields[i].items[k]) ? "bool " : "const char *",
+			    p->fields[i].items[k]);
 		fprintf(header, "};\n\n");
 	}
 	fprintf(header, "struct web_%s {\n", p->name);
 	for (i = 0; i < p->n_fields; i++) {
 		if (p->fields[i].kind == KIND_LIST)
-			fprintf(header, "\tconst struct web_%s_%s *%s;\n\tsize_t n_%s;\n", p->name, p->fields[i].name, p->fields[i].name, p->fields[i].name);
+			fprintf(header, "\tconst struct web_%s_%s *%s;\n\tsize_t n_%s;\n", p->name, p->fields[i].name,
+			    p->fields[i].name, p->fields[i].name);
 		else
 			fprintf(header, "\t%s%s;\n", p->fields[i].kind == KIND_BOOL ? "bool " : "const char *", p->fields[i].name);
 	}
-	fprintf(header, "};\n\n/* The page as HTML, in mem. */\nchar *web_%s(struct arena *mem, const char *language, const struct web_%s *page);\n\n", p->name, p->name);
+	fprintf(header,
+	    "};\n\n/* The page as HTML, in mem. */\n"
+	    "char *web_%s(struct arena *mem, const char *language, const struct web_%s *page);\n\n", p->name, p->name);
 }
 
 static int
@@ -455,7 +465,8 @@ compile_page(struct page *p)
 	if (p->n_blocks > 0)
 		return fail(p, "a block is not ended", NULL);
 	if (p->context.state != TMPL_DATA || p->context.n_open > 0)
-		return fail(p, "something is still open at the end of the page", p->context.n_open ? p->context.open[p->context.n_open - 1] : NULL);
+		return fail(p, "something is still open at the end of the page",
+		    p->context.n_open ? p->context.open[p->context.n_open - 1] : NULL);
 	return 0;
 }
 

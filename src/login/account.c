@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The account page: who am I, which roles do I hold where, where am I signed in; and its two forms, which end sessions.  Everybody sees
- * and ends only what is his own: every statement is bound to the user of the session.
+ * The account page: who am I, which roles do I hold where, where am I signed in; and its two forms, which end sessions. 
+ * Everybody sees and ends only what is his own: every statement is bound to the user of the session.
  */
 #include <string.h>
 
@@ -62,15 +62,21 @@ first_found(const char *text, const char *const (*names)[2], size_t n)
 	return NULL;
 }
 
-/* "Firefox, Windows" from a User-Agent; names of products need no translation.  The order matters: most browsers name others, too. */
+/*
+ * "Firefox, Windows" from a User-Agent; names of products need no translation.  The order matters: most browsers name others,
+ * too.
+ */
 static const char *
 device_text(struct op *op, const char *agent)
 {
-	static const char *const browsers[][2] = { { "Edg", "Edge" }, { "Firefox/", "Firefox" }, { "OPR/", "Opera" }, { "Chrome/", "Chrome" },
+	static const char *const browsers[][2] = { { "Edg", "Edge" }, { "Firefox/", "Firefox" }, { "OPR/", "Opera" },
+		{ "Chrome/", "Chrome" },
 		{ "CriOS/", "Chrome" }, { "Safari/", "Safari" }, { "curl/", "curl" } };
-	static const char *const systems[][2] = { { "Windows", "Windows" }, { "iPhone", "iPhone" }, { "iPad", "iPad" }, { "Android", "Android" },
+	static const char *const systems[][2] = { { "Windows", "Windows" }, { "iPhone", "iPhone" }, { "iPad", "iPad" },
+		{ "Android", "Android" },
 		{ "CrOS", "ChromeOS" }, { "Mac OS X", "macOS" }, { "Linux", "Linux" } };
-	const char *browser = first_found(agent, browsers, countof(browsers)), *system = first_found(agent, systems, countof(systems));
+	const char *browser = first_found(agent, browsers, countof(browsers)), *system = first_found(agent, systems,
+	    countof(systems));
 
 	if (browser && system)
 		return op_printf(op, "%s, %s", browser, system);
@@ -107,7 +113,8 @@ fill_sessions(struct op *op, const struct account *a, struct web_account *page)
 	for (size_t i = 0; i < a->n_sessions; i++) {
 		const struct session_row *row = &a->sessions[i];
 
-		v[i] = (struct web_account_sessions){ .id = row->id, .address = row->address, .device = device_text(op, row->device),
+		v[i] = (struct web_account_sessions){ .id = row->id, .address = row->address, .device = device_text(op,
+		    row->device),
 			.since = minute_text(op, row->created_ms), .since_iso = iso_text(op, row->created_ms),
 			.seen = minute_text(op, row->seen_ms), .seen_iso = iso_text(op, row->seen_ms),
 			.is_current = strcmp(row->id, a->session->id) == 0 };
@@ -191,7 +198,8 @@ end_body(struct op *op, void *arg)
 	e->ended = 0;
 	/* only sessions of this person are in the list: another's id ends nothing */
 	for (size_t i = 0; i < n && !rc; i++) {
-		if (strcmp(rows[i].id, e->session->id) == 0 || (strcmp(e->which, "others") != 0 && strcmp(e->which, rows[i].id) != 0))
+		if (strcmp(rows[i].id, e->session->id) == 0 || (strcmp(e->which, "others") != 0 && strcmp(e->which,
+		    rows[i].id) != 0))
 			continue;
 		rc = session_end(op, rows[i].id, "ended by the person");
 		e->ended++;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The sign-in, from the form to the redirect.  Read page_login_post from top to bottom: what was entered is checked, a try is counted, the person is
- * found and his password checked (method_ldap.c), then one transaction brings the account up to date and makes the session.
+ * The sign-in, from the form to the redirect.  Read page_login_post from top to bottom: what was entered is checked, a try is
+ * counted, the person is found and his password checked (method_ldap.c), then one transaction brings the account up to date and
+ * makes the session.
  */
 #include "login/flow.h"
 
@@ -116,8 +117,9 @@ flow_start(struct op *op, struct reply *reply, const char *then, const char *app
 /* ---- the page ---- */
 
 /*
- * Chromium checks form-action on every redirect that follows the form's post, up to the application's address.  So the page of somebody
- * on the way to an application allows the addresses registered for it, and all of https behind them; otherwise only 'self'.
+ * Chromium checks form-action on every redirect that follows the form's post, up to the application's address.  So the page of
+ * somebody on the way to an application allows the addresses registered for it, and all of https behind them; otherwise only
+ * 'self'.
  */
 static void
 show_login(struct op *op, const struct request *request, struct reply *reply, int status, struct web_login *page)
@@ -169,7 +171,8 @@ record_refusal(struct op *op, const struct attempt *a, const char *reason, bool 
 	const struct catalog_directory *directory = a->method.directory;
 
 	metric_add(METRIC_login_fail_total, 1);
-	audit_refusal(op, EV_LOGIN_FAIL, a->user_id, FACTS(FACT("method", "password"), FACT("directory", directory ? directory->body->name : NULL),
+	audit_refusal(op, EV_LOGIN_FAIL, a->user_id, FACTS(FACT("method", "password"), FACT("directory",
+	    directory ? directory->body->name : NULL),
 	    PERSONAL("login", has_login ? a->login : NULL), FACT("reason", reason)));
 }
 
@@ -211,18 +214,30 @@ refuse_throttled(struct op *op, const struct request *request, struct reply *rep
 	return refuse(op, request, reply, a, error_row(ERR_THROTTLED)->status, words.text);
 }
 
+static int
+code_of(const struct attempt *a)
+{
+	switch (a->method.outcome) {
+	case METHOD_PASSWORD_EXPIRED:
+		return ERR_PASSWORD_EXPIRED;
+	case METHOD_MUST_CHANGE:
+		return ERR_MUST_CHANGE;
+	case METHOD_OK:
+		return ERR_ACCOUNT_STATE;
+	default:
+		return ERR_CREDENTIAL;
+	}
+}
+
 /*
- * ASVS 6.3.8: unknown, wrong, locked, disabled, ambiguous: one status, one text.  Only who gave the right password learns that it has expired or
- * must be changed.
+ * ASVS 6.3.8: unknown, wrong, locked, disabled, ambiguous: one status, one text.  Only who gave the right password learns that it has
+ * expired or must be changed.  403, since 401 would have to name a scheme of HTTP authentication (RFC 9110 15.5.2).
  */
 static int
 refuse_outcome(struct op *op, const struct request *request, struct reply *reply, const struct attempt *a, const char *reason)
 {
-	enum web_word word = a->method.outcome == METHOD_PASSWORD_EXPIRED ? WEB_msg_password_expired :
-	    a->method.outcome == METHOD_MUST_CHANGE ? WEB_msg_must_change : WEB_login_failed;
-
 	record_refusal(op, a, reason, true);
-	return refuse(op, request, reply, a, 403, page_word(op, word));
+	return refuse(op, request, reply, a, 403, page_word(op, page_error_word(code_of(a))));
 }
 
 /* A directory could not be asked: said on the page itself, so that what was entered is not lost. */
@@ -284,7 +299,8 @@ read_attempt(struct op *op, const struct request *request, struct attempt *a)
 static int
 audit_login(struct op *op, const struct attempt *a, const char *session_id)
 {
-	return audit_record(op, EV_LOGIN_OK, a->user_id, FACTS(FACT("method", "password"), FACT("directory", a->method.directory->body->name),
+	return audit_record(op, EV_LOGIN_OK, a->user_id, FACTS(FACT("method", "password"), FACT("directory",
+	    a->method.directory->body->name),
 	    FACT("session", session_id), PERSONAL("device", op->caller.device)));
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Anti-forgery of forms (declared in login/session.h).  Two locks, both must open: the Origin header says that the browser sends the form from
- * a page of ours, and the form holds the MAC of a cookie that only this browser has.  The purpose in the MAC keeps other things that are signed
- * with the same key from being accepted here.
+ * Anti-forgery of forms (declared in login/session.h).  Two locks, both must open: the Origin header says that the browser
+ * sends the form from a page of ours, and the form holds the MAC of a cookie that only this browser has.  The purpose in the
+ * MAC keeps other things that are signed with the same key from being accepted here.
  */
 #include <string.h>
 
@@ -48,7 +48,10 @@ form_token(struct op *op, const struct request *request, struct reply *reply)
 	return token_of(op, cookie);
 }
 
-/* RFC 6454 7: browsers name the origin of a form post; "null" and a missing one are not ours.  Fetch Metadata speaks where Origin is left out. */
+/*
+ * RFC 6454 7: browsers name the origin of a form post; "null" and a missing one are not ours.  Fetch Metadata speaks where
+ * Origin is left out.
+ */
 static bool
 is_own_origin(struct op *op, const struct request *request)
 {

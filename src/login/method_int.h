@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A login method of the shape "verify": name and secret in one step.  flow.c checks form and throttle around the two halves and decides what
- * the browser is told; a method only says what it found.
+ * A login method of the shape "verify": name and secret in one step.  flow.c checks form and throttle around the two halves and
+ * decides what the browser is told; a method only says what it found.
  */
 #ifndef KW_LOGIN_METHOD_INT_H
 #define KW_LOGIN_METHOD_INT_H
@@ -24,8 +24,8 @@ struct method_result {
 };
 
 /*
- * First half: who is it?  Whoever is not found, or found twice, is METHOD_REFUSED with person NULL, and 0 is returned all the same.  A directory
- * that does not answer is a failure only if no other one knows the name.
+ * First half: who is it?  Whoever is not found, or found twice, is METHOD_REFUSED with person NULL, and 0 is returned all the
+ * same.  A directory that does not answer is a failure only if no other one knows the name.
  */
 int method_ldap_find(struct op *op, const char *name, struct method_result *ret) MUST_CHECK;
 /* Second half: asks the directory; without a person it asks about one who does not exist, so that both take the same way. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Sign-in through the directories: search by login name, or mail, then bind with the DN that the directory gave.  Somebody is signed in only if
- * the name leads to exactly one entry in all of them together.  Read method_ldap_find, then method_ldap_check.
+ * Sign-in through the directories: search by login name, or mail, then bind with the DN that the directory gave.  Somebody is
+ * signed in only if the name leads to exactly one entry in all of them together.  Read method_ldap_find, then
+ * method_ldap_check.
  */
 #include "method_int.h"
 
@@ -28,7 +29,8 @@ key_of(struct op *op, const struct catalog_directory *directory, const struct di
 }
 
 static void
-add_person(struct op *op, struct search *s, const struct catalog_directory *directory, struct directory_person *person, bool by_mail)
+add_person(struct op *op, struct search *s, const struct catalog_directory *directory, struct directory_person *person,
+    bool by_mail)
 {
 	const char *key = key_of(op, directory, person);
 
@@ -86,7 +88,10 @@ mail_body(struct op *op, void *arg)
 	return rc;
 }
 
-/* People may write their own mail address in many directories: one that another account has, too, signs nobody in (CVE-2023-3128). */
+/*
+ * People may write their own mail address in many directories: one that another account has, too, signs nobody in
+ * (CVE-2023-3128).
+ */
 static int
 check_mail(struct op *op, struct search *s)
 {
@@ -142,8 +147,8 @@ method_ldap_find(struct op *op, const char *name, struct method_result *ret)
 }
 
 /*
- * ASVS 6.3.8: an unknown name must cost what a known one costs: a connection of its own and a bind that is refused.  The DN does not exist, so nobody
- * can be locked out by it, and the real password is not sent.
+ * ASVS 6.3.8: an unknown name must cost what a known one costs: a connection of its own and a bind that is refused.  The DN
+ * does not exist, so nobody can be locked out by it, and the real password is not sent.
  */
 static void
 check_nobody(struct op *op)
@@ -156,7 +161,8 @@ check_nobody(struct op *op)
 		;
 	if (i == c->n_directories)
 		return;
-	if (directory_check_password(op, &c->directories[i], op_printf(op, "uid=nobody-%s,%s", random_secret(op), c->directories[i].body->base),
+	if (directory_check_password(op, &c->directories[i], op_printf(op, "uid=nobody-%s,%s", random_secret(op),
+	    c->directories[i].body->base),
 	    random_secret(op), &bind) < 0)
 		op_forgive(op);
 }
@@ -188,7 +194,10 @@ method_ldap_check(struct op *op, const char *password, struct method_result *res
 		return op_fail(op, ERR_INTERNAL, "unknown outcome of a bind");
 	result->outcome = meaning[bind.outcome].outcome;
 	result->reason = meaning[bind.outcome].reason;
-	/* an account that the directory calls disabled or expired is told nothing about its password; METHOD_OK goes on to be recorded */
+	/*
+	 * an account that the directory calls disabled or expired is told nothing about its password; METHOD_OK goes on to be
+	 * recorded
+	 */
 	if (result->outcome != METHOD_OK && result->outcome != METHOD_REFUSED && !result->person->change.person.is_active) {
 		result->outcome = METHOD_REFUSED;
 		result->reason = result->person->change.person.reason;

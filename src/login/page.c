@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Pages that belong to no flow: errors, signed out, the question before an application's sign-out, and the embedded files.  Read page_send
- * first: it is what every page of Keyward ends in.
+ * Pages that belong to no flow: errors, signed out, the question before an application's sign-out, and the embedded files. 
+ * Read page_send first: it is what every page of Keyward ends in.
  */
 #include "login/page.h"
 
@@ -12,7 +12,8 @@
 #include "page_int.h"
 
 /* Strict: nothing but our own style, images and type; no script at all. */
-#define POLICY "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+#define POLICY "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; " \
+	"form-action 'self'"
 #define TYPE_HTML "text/html; charset=utf-8"
 
 /* A missing message key does not compile. */
@@ -57,7 +58,10 @@ page_send(struct op *op, struct reply *reply, int status, const char *html, cons
 	reply_header(reply, "Content-Language", "en");
 }
 
-/* The source expression of one address: https: for all https ones, host (any port on loopback, RFC 8252 7.3) or scheme of others. */
+/*
+ * The source expression of one address: https: for all https ones, host (any port on loopback, RFC 8252 7.3) or scheme of
+ * others.
+ */
 static char *
 source_of(struct op *op, const char *uri)
 {

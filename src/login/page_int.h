@@ -8,7 +8,8 @@
 
 /* The fields of frame_head, frame_foot and frame_auth_top; for pages without the side panel PAGE_FRAME_PLAIN. */
 #define PAGE_FRAME_PLAIN(op) \
-	.organisation = (op)->config->organisation, .source_url = (op)->config->source_url, .service_desk = (op)->config->service_desk
+	.organisation = (op)->config->organisation, .source_url = (op)->config->source_url, \
+	.service_desk = (op)->config->service_desk
 #define PAGE_FRAME(op) PAGE_FRAME_PLAIN(op), .idle_minutes = page_idle_minutes(op)
 
 const char *page_word(const struct op *op, enum web_word word);

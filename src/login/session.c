@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Browser sessions: found by the cookie, made at a sign-in, ended.  The cookie is id.secret, 36 and 43 characters; the database has only
- * the secret's SHA-256, so that whoever reads the database cannot take a session over.
+ * Browser sessions: found by the cookie, made at a sign-in, ended.  The cookie is id.secret, 36 and 43 characters; the database
+ * has only the secret's SHA-256, so that whoever reads the database cannot take a session over.
  */
 #include "login/session.h"
 
@@ -18,7 +18,10 @@
 #include "store/session.h"
 
 #define COOKIE "__Host-keyward"
-/* RFC 6265bis 4.1.3.2: __Host- keeps other hosts of the domain from setting it; Secure stands even behind a proxy that does the TLS */
+/*
+ * RFC 6265bis 4.1.3.2: __Host- keeps other hosts of the domain from setting it; Secure stands even behind a proxy that does the
+ * TLS
+ */
 #define COOKIE_FLAGS "; Path=/; Secure; HttpOnly; SameSite=Lax"
 #define ID_LENGTH (UUID_TEXT_BYTES - 1)
 #define SECRET_LENGTH 43
@@ -87,7 +90,8 @@ session_of(struct op *op, const struct session_row *row)
 {
 	struct session *session = op_alloc(op, sizeof(*session));
 
-	*session = (struct session){ .id = row->id, .user_id = row->user_id, .auth_ms = row->auth_ms, .amr = row->amr, .address = row->address,
+	*session = (struct session){ .id = row->id, .user_id = row->user_id, .auth_ms = row->auth_ms, .amr = row->amr,
+	    .address = row->address,
 		.device = row->device, .created_ms = row->created_ms, .seen_ms = row->seen_ms, .until_ms = row->until_ms };
 	return session;
 }
@@ -117,7 +121,8 @@ int
 session_create(struct op *op, const char *user_id, const char *amr, struct session **ret, char **ret_cookie)
 {
 	char *id = op_alloc(op, UUID_TEXT_BYTES), *secret = random_secret(op);
-	struct session_row row = { .user_id = user_id, .auth_ms = op->now_ms, .amr = amr, .created_ms = op->now_ms, .seen_ms = op->now_ms };
+	struct session_row row = { .user_id = user_id, .auth_ms = op->now_ms, .amr = amr, .created_ms = op->now_ms,
+		.seen_ms = op->now_ms };
 	int rc;
 
 	uuid_new(id, op->now_ms);

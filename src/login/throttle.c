@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Counters of tries in a table of fixed size: sets of a few places, found by a keyed hash of person and network, so that nobody can choose to fall
- * into another's set.  When a set is full the place with the fewest tries gives way.
+ * Counters of tries in a table of fixed size: sets of a few places, found by a keyed hash of person and network, so that nobody
+ * can choose to fall into another's set.  When a set is full the place with the fewest tries gives way.
  */
 #include "login/throttle.h"
 

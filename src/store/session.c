@@ -10,7 +10,8 @@ SQL_DEFINE(session_insert,
     "INSERT INTO sessions (id, secret_hash, user_id, auth_ms, amr, address, device, created_ms, seen_ms, until_ms) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
 SQL_DEFINE(session_read,
-    "SELECT id, secret_hash, user_id, auth_ms, amr, address, device, created_ms, seen_ms, until_ms, ended_ms FROM sessions WHERE id = $1");
+    "SELECT id, secret_hash, user_id, auth_ms, amr, address, device, created_ms, seen_ms, until_ms, ended_ms FROM sessions "
+    "WHERE id = $1");
 SQL_DEFINE(session_touch,
     "UPDATE sessions SET seen_ms = $2 WHERE id = $1 AND seen_ms < $2 AND ended_ms IS NULL");
 SQL_DEFINE(session_end_one,
@@ -44,7 +45,8 @@ read_row(struct op *op, struct db_rows *rows, struct session_row *ret)
 int
 db_session_insert(struct op *op, const struct session_row *row)
 {
-	return db_exec(op, &session_insert, ARGS(TEXT_(row->id), BLOB_(row->secret_hash, sizeof(row->secret_hash)), TEXT_(row->user_id),
+	return db_exec(op, &session_insert, ARGS(TEXT_(row->id), BLOB_(row->secret_hash, sizeof(row->secret_hash)),
+	    TEXT_(row->user_id),
 	    INT_(row->auth_ms), TEXT_(row->amr), TEXT_(row->address), TEXT_(row->device), INT_(row->created_ms), INT_(row->seen_ms),
 	    INT_(row->until_ms)), NULL);
 }

@@ -14,6 +14,7 @@
 #include "login/session.h"
 #include "people/keyring.h"
 #include "people/plan.h"
+#include "people/user.h"
 #include "store/session.h"
 
 static struct services svc;
@@ -38,8 +39,10 @@ static const char user_id[] = "01970000-0000-7000-8000-000000000001";
 static int
 add_user(struct op *o, void *arg)
 {
-	struct user user = { .id = user_id, .directory_id = arg, .external_id = "e", .login = "alice", .login_key = "alice", .display_name = "Alice",
-		.attributes = "{}", .is_active = true, .directory_active = true, .local_active = true, .directory_reason = "", .was_active = true };
+	struct user user = { .id = user_id, .directory_id = arg, .external_id = "e", .login = "alice", .login_key = "alice",
+		.display_name = "Alice", .name_key = "alice",
+		.attributes = "{}", .is_active = true, .directory_active = true, .local_active = true, .directory_reason = "",
+		.was_active = true };
 	const struct user *v[] = { &user };
 
 	return db_user_add(o, v, 1);
@@ -48,8 +51,11 @@ add_user(struct op *o, void *arg)
 static void
 set_up(void)
 {
-	const struct plan_request request = { .source = "test.yaml", .text = directory_yaml, .size = strlen(directory_yaml), .want_apply = true };
+	const struct plan_request request = { .source = "test.yaml", .text = directory_yaml, .size = strlen(directory_yaml),
+		.want_apply = true };
+	const struct catalog_directory *directory;
 	const struct shape_plan_view *view;
+	struct op *later;
 	char *key;
 
 	op = op_begin(&svc, NULL);
@@ -59,11 +65,17 @@ set_up(void)
 	cr_assert_eq(db_migrate(op, svc.db), 0, "%s", op_failure(op));
 	cr_assert_eq(master_key_create(op, key), 0);
 	op->config = &config;
-	op->caller = (struct caller){ .kind = ACTOR_ROOT, .actor = "uid:0", .address = "192.0.2.7", .device = "Test", .language = "en" };
+	op->caller = (struct caller){ .kind = ACTOR_ROOT, .actor = "uid:0", .address = "192.0.2.7", .device = "Test",
+	    .language = "en" };
 	cr_assert_eq(keyring_open(op, key), 0, "%s", op_failure(op));
 	cr_assert_eq(catalog_open(op), 0, "%s", op_failure(op));
 	cr_assert_eq(plan_file(op, &request, &view), 0, "%s", op_failure(op));
-	cr_assert_eq(db_run(op, add_user, (void *)(uintptr_t)catalog_directory(catalog_get(op), "clinic")->id), 0, "%s", op_failure(op));
+	/* the snapshot of the catalog is the op's: a later op sees the directory */
+	later = op_begin(&svc, NULL);
+	directory = catalog_directory(catalog_get(later), "clinic");
+	cr_assert(directory);
+	cr_assert_eq(db_run(later, add_user, (void *)(uintptr_t)directory->id), 0, "%s", op_failure(later));
+	op_end(later);
 	svc.on_end = on_end;
 	ended = 0;
 }
@@ -312,8 +324,10 @@ Test(session, a_form_needs_its_token_its_cookie_and_our_origin)
 
 Test(session, then_is_a_path_of_ours_or_nothing)
 {
-	static const char *const bad[] = { "", "/", "//evil.test", "https://evil.test/", "/account/", "/account?x", "/account#x", "/oauth2/authorize",
-		"/oauth2/authorize/../../x?", "/oauth2/authorizex?", "\\evil.test", "/oauth2/authorize?a\r\nSet-Cookie: x", "/oauth2/authorize?a b",
+	static const char *const bad[] = { "", "/", "//evil.test", "https://evil.test/", "/account/", "/account?x", "/account#x",
+		"/oauth2/authorize",
+		"/oauth2/authorize/../../x?", "/oauth2/authorizex?", "\\evil.test", "/oauth2/authorize?a\r\nSet-Cookie: x",
+		"/oauth2/authorize?a b",
 		"/oauth2/authorize?a\\b", "/oauth2/authorize?\x80", "javascript:go()", " /account", "/oauth2/logout?x", "account" };
 
 	for (size_t i = 0; i < countof(bad); i++)
@@ -328,14 +342,16 @@ Test(session, flow_start_carries_only_what_is_ours)
 	struct reply foreign = { .mem = op->mem };
 
 	flow_start(op, &reply, "/oauth2/authorize?a=b&c=d", "Viewer", "a&b", true);
-	cr_expect_str_eq(http_pair(&reply.headers, "Location", NULL), "/login?then=%2Foauth2%2Fauthorize%3Fa%3Db%26c%3Dd&hint=a%26b&again=1");
+	cr_expect_str_eq(http_pair(&reply.headers, "Location", NULL),
+	    "/login?then=%2Foauth2%2Fauthorize%3Fa%3Db%26c%3Dd&hint=a%26b&again=1");
 	flow_start(op, &foreign, "https://evil.test/", NULL, NULL, false);
 	cr_expect_str_eq(http_pair(&foreign.headers, "Location", NULL), "/login?then=%2Faccount");
 }
 
 Test(session, form_action_names_registered_places_only)
 {
-	const char *v[] = { "https://app.test/cb", "https://other.test/cb", "http://127.0.0.1:7777/cb", "com.example.app:/cb", "http://intra.test:8080/x",
+	const char *v[] = { "https://app.test/cb", "https://other.test/cb", "http://127.0.0.1:7777/cb", "com.example.app:/cb",
+		"http://intra.test:8080/x",
 		"https;script-src *", "evil;x:/" };
 	struct strings uris = { v, countof(v) };
 

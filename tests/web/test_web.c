@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What values become in a page: hostile ones stay text. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "web/pages.h"
@@ -41,10 +42,13 @@ Test(web, text_cannot_become_markup)
 
 Test(web, addresses_that_run_or_leave_are_blocked)
 {
-	static const char *const bad[] = { "javascript:go()", "JAVASCRIPT:go()", " javascript:go()", "java\tscript:go()", "data:text/html,x",
-		"vbscript:x", "//evil.test/", "/\\evil.test", "\\\\evil.test", "/a b", "https://a.test/\r\nx", "file:///etc/passwd", "",
+	static const char *const bad[] = { "javascript:go()", "JAVASCRIPT:go()", " javascript:go()", "java\tscript:go()",
+		"data:text/html,x",
+		"vbscript:x", "//evil.test/", "/\\evil.test", "\\\\evil.test", "/a b", "https://a.test/\r\nx",
+		"file:///etc/passwd", "",
 		"https:evil.test", "evil.test", "\x01javascript:x", NULL };
-	static const char *const good[] = { "/", "/account", "/a?b=c#d", "?x=y", "#main", "https://keyward.test/source", "http://localhost:8080/x" };
+	static const char *const good[] = { "/", "/account", "/a?b=c#d", "?x=y", "#main", "https://keyward.test/source",
+		"http://localhost:8080/x" };
 
 	for (size_t i = 0; bad[i]; i++)
 		cr_expect_str_eq(put(web_put_url, bad[i]), "#blocked", "%s", bad[i]);
@@ -72,12 +76,17 @@ Test(web, a_whole_page_holds_no_foreign_markup)
 {
 	static const char evil[] = "\"><script>go()</script><img src=x onerror=go()>'\xe2\x80\xae";
 	struct web_account_roles role = { evil, evil, evil };
-	struct web_account_sessions session = { .id = evil, .device = evil, .address = evil, .since = evil, .since_iso = evil, .seen = evil, .seen_iso = evil };
-	struct web_account account = { .done = evil, .display_name = evil, .login = evil, .mail = evil, .directory = evil, .csrf = evil,
-		.roles = &role, .n_roles = 1, .sessions = &session, .n_sessions = 1, .has_others = true, .organisation = evil, .source_url = evil,
+	struct web_account_sessions session = { .id = evil, .device = evil, .address = evil, .since = evil, .since_iso = evil,
+		.seen = evil, .seen_iso = evil };
+	struct web_account account = { .done = evil, .display_name = evil, .login = evil, .mail = evil, .directory = evil,
+		.csrf = evil,
+		.roles = &role, .n_roles = 1, .sessions = &session, .n_sessions = 1, .has_others = true, .organisation = evil,
+		.source_url = evil,
 		.service_desk = evil };
-	struct web_login login = { .problem = evil, .login_error = evil, .password_error = evil, .is_rejected = true, .app_title = evil,
-		.login = evil, .then = evil, .csrf = evil, .organisation = evil, .source_url = evil, .service_desk = evil, .idle_minutes = evil };
+	struct web_login login = { .problem = evil, .login_error = evil, .password_error = evil, .is_rejected = true,
+		.app_title = evil,
+		.login = evil, .then = evil, .csrf = evil, .organisation = evil, .source_url = evil, .service_desk = evil,
+		.idle_minutes = evil };
 	const char *pages[] = { web_account(mem, "en", &account), web_login(mem, "en", &login) };
 
 	for (size_t i = 0; i < countof(pages); i++) {
