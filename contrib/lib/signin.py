@@ -247,7 +247,7 @@ def plain(page):
                 words.append(" ".join(data.split()))
 
     Words().feed(page)
-    return " / ".join(words)[:400]
+    return " / ".join(words)[:3000]
 
 
 def main():
