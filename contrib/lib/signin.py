@@ -98,7 +98,7 @@ class Browser:
                 connection.request(method, path, body, sent)
                 response = connection.getresponse()
                 break
-            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLError):
                 # the server may close a connection it has kept; a fresh one is another matter
                 self.close()
                 if not is_kept or attempt == 2:
