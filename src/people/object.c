@@ -168,8 +168,8 @@ change_apply(struct op *op, struct work *work, struct object_change *change, str
 	if (!key)
 		return op_fail(op, ERR_INVALID, "the name of a %s is not UTF-8", word);
 	if (object && object->where && change->where) {
-		problems_add(problems, change->where, NULL, "the %s %s is the same as %s in line %d; names are compared without case", word, name,
-		    object->name, object->where->line);
+		problems_add(problems, change->where, NULL, "the %s %s is the same as %s in line %d; names are compared without case",
+		    word, name, object->name, object->where->line);
 		return 0;
 	}
 	if (!change->body && !object)

@@ -4,6 +4,7 @@
 
 #include "crypt/hash.h"
 #include "objects.h"
+#include "people/user.h"
 
 #define DIRECTORY "directories: [{name: main, url: 'ldaps://dir.test', base: 'dc=clinic,dc=test', bind_dn: 'cn=reader,dc=clinic,dc=test'}]\n"
 
@@ -230,6 +231,57 @@ Test(object, what_people_hold_is_not_removed)
 	cr_expect_eq(remove_object(OBJECT_ROLE, "r"), 0, "%s", op_failure(op));
 	cr_expect_eq(remove_object(OBJECT_LOCATION, "l"), 0, "%s", op_failure(op));
 	cr_expect_eq(remove_object(OBJECT_DIRECTORY, "main"), ERR_CONFLICT);
+}
+
+SQL_DEFINE(test_session, "INSERT INTO sessions (id, secret_hash, user_id, auth_ms, amr, address, device, created_ms, seen_ms, until_ms)"
+    " VALUES ('s', $1, 'u', 0, 'pwd', '', '', 0, 0, 0)");
+SQL_DEFINE(test_authorization, "INSERT INTO authorizations (id, session_id, user_id, app_id, scope, redirect_uri, code_hash, code_until_ms, refresh_seq,"
+    " refresh_until_ms, until_ms, created_ms) VALUES ('a', 's', 'u', $1, '', '', $2, 0, 1, 0, 0, 0)");
+SQL_DEFINE(test_authorization_live, "SELECT COUNT(*) FROM authorizations WHERE ended_ms IS NULL");
+
+static int
+authorize(struct op *inside, void *arg)
+{
+	const struct catalog_snapshot *c = arg;
+	int rc = add_person(inside, arg);
+
+	if (!rc)
+		rc = db_exec(inside, &test_session, ARGS(BLOB_("x", 1)), NULL);
+	return rc ? rc : db_exec(inside, &test_authorization, ARGS(TEXT_(c->apps[0].id), BLOB_("x", 1)), NULL);
+}
+
+static int
+count_live(struct op *inside, void *arg)
+{
+	struct db_rows *rows = NULL;
+	int rc = db_query(inside, &test_authorization_live, NO_ARGS, &rows);
+
+	if (!rc && (rc = db_next(rows)) > 0)
+		*(int64_t *)arg = db_int(rows, 0);
+	return db_end(rows, rc);
+}
+
+static int ended;
+
+static void
+on_end(struct op *inside, const struct end_notice *notice)
+{
+	(void)inside;
+	ended += notice->authorization_id && !strcmp(notice->authorization_id, "a");
+}
+
+Test(object, an_application_that_is_gone_gets_no_more_tokens)
+{
+	int64_t live = -1;
+
+	expect_taken("roles: [{name: r}]\nlocations: [{name: l}]\n" DIRECTORY "apps: [{name: portal, redirect_uris: ['https://portal.test/cb']}]");
+	cr_assert_eq(db_run(op, authorize, (void *)(uintptr_t)catalog_get(op)), 0, "%s", op_failure(op));
+	cr_assert(!db_read(op, count_live, &live) && live == 1);
+	svc.on_end = on_end;
+	cr_assert_eq(remove_object(OBJECT_APP, "portal"), 0, "%s", op_failure(op));
+	cr_expect_eq(ended, 1);
+	cr_assert(!db_read(op, count_live, &live));
+	cr_expect_eq(live, 0);
 }
 
 Test(object, client_secret)
