@@ -89,6 +89,8 @@ int plan_build(struct op *op, struct run *run) MUST_CHECK;
 int64_t guard_limit(int64_t active);
 /* True in *ret when the plan would disable too many; limit and what was disabled lately stand in the counts. */
 int guard_check(struct op *op, struct run *run, bool *ret) MUST_CHECK;
+/* ERR_INCOMPLETE when the reading saw nobody, or no group although some are known: from that nothing may be concluded. */
+int guard_empty(struct op *op, struct run *run) MUST_CHECK;
 /* Writes the plan, on from applied_seq. */
 int apply_run(struct op *op, struct run *run) MUST_CHECK;
 

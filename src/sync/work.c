@@ -9,8 +9,6 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/time.h"
-#include "store/group.h"
-#include "store/user.h"
 #include "sync_int.h"
 
 #define RUN_MAX_MS (24 * 3600000LL)
@@ -44,52 +42,6 @@ move_to(struct op *op, struct run *run, const char *state)
 
 /* ---- reading ---- */
 
-struct known {
-	struct run *run;
-	int64_t accounts, active, groups;
-};
-
-static int
-known_body(struct op *op, void *arg)
-{
-	struct known *known = arg;
-	struct group *groups;
-	size_t n;
-	int rc = db_user_count(op, known->run->directory_id, &known->accounts, &known->active);
-
-	if (!rc)
-		rc = db_group_list(op, known->run->directory_id, &groups, &n);
-	if (rc)
-		return rc;
-	known->groups = 0;
-	for (size_t i = 0; i < n; i++)
-		known->groups += !groups[i].is_ended;
-	return 0;
-}
-
-/* A server that says "success" to a search that saw nothing proves nothing: rights, base or filter may have changed. */
-static int
-check_empty(struct op *op, struct run *run)
-{
-	struct known known = { .run = run };
-	struct op *chunk;
-	int rc;
-
-	if (!run->counts.read)
-		return op_fail(op, ERR_INCOMPLETE,
-		    "the directory showed nobody (%lld entries could not be used): check its base, its filter and what the bind DN may read; "
-		    "nothing was changed", (long long)run->counts.skipped);
-	if (run->counts.groups)
-		return 0;
-	chunk = chunk_begin(op);
-	rc = chunk_end(op, chunk, db_read(chunk, known_body, &known));
-	if (!rc && known.groups)
-		return op_fail(op, ERR_INCOMPLETE,
-		    "the directory showed no group, but %lld are known: check its group base, its group filter and what the bind DN may read; "
-		    "nothing was changed", (long long)known.groups);
-	return rc;
-}
-
 static int
 step_read(struct op *op, struct run *run)
 {
@@ -108,7 +60,7 @@ step_read(struct op *op, struct run *run)
 		rc = stage_end(own, stage);
 	rc = chunk_end(op, own, rc);
 	if (!rc)
-		rc = check_empty(op, run);
+		rc = guard_empty(op, run);
 	return rc ? rc : move_to(op, run, "staged");
 }
 
