@@ -34,6 +34,7 @@
 #include "print.h"
 #include "routes.h"
 #include "store/driver.h"
+#include "sync/sync.h"
 
 #define DRAIN_MS 10000
 #define HEAD_DEADLINE_MS 10000
@@ -149,9 +150,8 @@ open_network(struct op *op, struct daemon *d)
 static int
 open_lanes(struct op *op, struct daemon *d)
 {
-	(void)op;
 	d->program.svc.lanes = lanes_new(0);
-	return 0;
+	return sync_resume(op);
 }
 
 static int

@@ -444,31 +444,31 @@ compare_person(struct op *op, struct page *page, size_t at, const struct user_ma
 	return 0;
 }
 
-/* An account whom the complete answer does not hold. */
+/* An account whom the complete answer does not hold: disabled, and what rules gave is taken. */
 static void
 plan_gone(struct op *op, struct page *page, const struct user_mark *mark)
 {
 	struct sync_counts *counts = &page->plan->run->counts;
 	struct sync_plan_row row = {
-		.action = "disable", .user_id = mark->id, .external_id = mark->external_id, .login = "", .display_name = "",
-		.why = reason_words("gone"), .body = "{\"reason\":\"gone\"}",
+		.action = mark->directory_active ? "disable" : "change", .user_id = mark->id, .external_id = mark->external_id, .login = "",
+		.display_name = "", .why = reason_words("gone"), .body = "{\"reason\":\"gone\"}",
 	};
 	static const unsigned char forgotten[32];
+	size_t grant, n_grants;
 
+	TAKE(page, grants, n_grants, at_grant, user_id, mark->external_id, &grant, &n_grants);
 	/* gone already: users_gone forgets the digest */
 	if (!mark->directory_active && !memcmp(mark->digest, forgotten, sizeof(forgotten)))
 		return;
 	/* entries without an id were seen: one of them may be his */
 	if (counts->nameless)
 		return;
-	if (!mark->directory_active) {
-		row.action = "change";
-		add_row(op, page, &row);
-		counts->change++;
-		return;
-	}
 	add_row(op, page, &row);
-	counts->disable++;
+	plan_grants(op, page, &row, page->grants + grant, n_grants, NULL, 0);
+	if (mark->directory_active)
+		counts->disable++;
+	else
+		counts->change++;
 	if (mark->is_active)
 		counts->losing++;
 }

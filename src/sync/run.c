@@ -251,6 +251,7 @@ approve_body(struct op *op, void *arg)
 	if (n)
 		return op_fail(op, ERR_CONFLICT, "run %s of this directory is under way; look at its plan first", active[0].id);
 	run->state = "approved";
+	run->failure = NULL;
 	run->approved_by = op->caller.actor ? op->caller.actor : "";
 	rc = db_sync_run_write(op, run, "frozen");
 	directory = catalog_directory_by_id(catalog_get(op), run->directory_id);

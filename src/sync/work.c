@@ -109,6 +109,9 @@ gate_body(struct op *op, void *arg)
 
 	row.counts = counts_write(op, &run->counts);
 	row.state = gate->is_frozen ? "frozen" : "applying";
+	if (gate->is_frozen)
+		row.failure = op_printf(op, "it would disable %lld active accounts, after %lld in the last 24 hours; without approval the limit is %lld",
+		    (long long)run->counts.losing, (long long)run->counts.disabled_lately, (long long)run->counts.limit);
 	for (size_t i = 0; !rc && i < n; i++) {
 		if (gate->is_frozen && !strcmp(frozen[i].plan_hash, row.plan_hash)) {
 			row.state = "abandoned";
