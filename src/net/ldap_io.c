@@ -129,7 +129,7 @@ io_close(Sockbuf_IO_Desc *sbiod)
 int
 ldap_io_attach(struct op *op, struct ldap_link *link)
 {
-	static Sockbuf_IO layer = {
+	static const Sockbuf_IO layer = {
 		.sbi_setup = io_setup, .sbi_remove = io_remove, .sbi_ctrl = io_ctrl,
 		.sbi_read = io_read, .sbi_write = io_write, .sbi_close = io_close,
 	};
@@ -137,7 +137,7 @@ ldap_io_attach(struct op *op, struct ldap_link *link)
 	Sockbuf *sockbuf = NULL;
 
 	if (ldap_get_option(link->ld, LDAP_OPT_SOCKBUF, &sockbuf) != LDAP_OPT_SUCCESS || !sockbuf ||
-	    ber_sockbuf_add_io(sockbuf, &layer, LBER_SBIOD_LEVEL_PROVIDER + 1, &link->io) < 0 ||
+	    ber_sockbuf_add_io(sockbuf, (Sockbuf_IO *)(uintptr_t)&layer, LBER_SBIOD_LEVEL_PROVIDER + 1, &link->io) < 0 ||
 	    ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_MAX_INCOMING, &most) != 1)
 		return op_fail(op, ERR_INTERNAL, "libldap does not take the layer that keeps its deadlines");
 	return 0;
