@@ -49,6 +49,8 @@ size_t map_add_group(struct map *map, const char *external_id, const char *dn_ke
 #define MAP_NO_GROUP ((size_t)-1)
 size_t map_find_group(const struct map *map, const char *external_id);
 size_t map_find_group_dn(const struct map *map, const char *dn_key);
+/* True when a group with that id was added, ambiguous or not. */
+bool map_has_group(const struct map *map, const char *external_id);
 /* Everybody in child is also in parent. */
 void map_add_edge(struct map *map, size_t parent, size_t child);
 /* Computes the closure; no group or edge may be added afterwards. */

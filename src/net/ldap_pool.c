@@ -67,7 +67,7 @@ seat_make(struct ldap_pool *pool, const char *key, struct kept closing[static LD
 	if (!oldest)
 		return NULL;
 	memcpy(closing, oldest->kept, sizeof(oldest->kept));
-	*oldest = (struct seat){ 0 };
+	*oldest = (struct seat){ .used_ms = time_monotonic_ms() };
 	memcpy(oldest->key, key, strlen(key) + 1);
 	return oldest;
 }
@@ -178,11 +178,14 @@ ldap_pool_take(struct ldap_pool *pool, const char *key)
 void
 ldap_pool_keep(struct ldap_pool *pool, const char *key, struct ldap_link *link)
 {
+	struct kept closing[LDAP_POOL_AT_ONCE] = { 0 };
 	struct seat *seat;
 
-	if (!link->is_dead) {
+	if (!link->is_dead && strlen(key) < KEY_BYTES) {
 		pthread_mutex_lock(&pool->lock);
 		seat = seat_of(pool, key);
+		if (!seat)
+			seat = seat_make(pool, key, closing);
 		for (size_t k = 0; seat && link && k < LDAP_POOL_AT_ONCE; k++) {
 			if (seat->kept[k].link)
 				continue;
@@ -191,5 +194,6 @@ ldap_pool_keep(struct ldap_pool *pool, const char *key, struct ldap_link *link)
 		}
 		pthread_mutex_unlock(&pool->lock);
 	}
+	close_all(closing);
 	ldap_link_close(link);
 }

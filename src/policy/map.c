@@ -195,6 +195,12 @@ map_find_group_dn(const struct map *map, const char *dn_key)
 	return find_sure(map, &map->by_dn, dn_key);
 }
 
+bool
+map_has_group(const struct map *map, const char *external_id)
+{
+	return index_find(map, &map->by_id, external_id) != MAP_NO_GROUP;
+}
+
 void
 map_add_edge(struct map *map, size_t parent, size_t child)
 {

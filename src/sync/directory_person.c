@@ -91,7 +91,7 @@ on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 	struct source_group group;
 	const char *why;
 
-	if (source_group_read(op, f->setup, entry, &group, &why) || map_find_group(f->map, group.external_id) != MAP_NO_GROUP)
+	if (source_group_read(op, f->setup, entry, &group, &why) || map_has_group(f->map, group.external_id))
 		return 0;
 	if (f->n_groups == GROUPS_MAX)
 		return op_fail(op, ERR_INCOMPLETE, "somebody is in more than %d groups", GROUPS_MAX);

@@ -1,0 +1,390 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# A directory that lies, stalls or is not the one it claims to be (tests/attack/fakeldap.py), against the functions that the daemon signs
+# people in with.  L01-L08 and L10 are the attacks' numbers in doc/security.md.  A probe that hangs is ended after 30 s and fails its point.
+[ -n "$BASH_VERSION" ] || exec bash "$0" "$@"
+. "${srcdir:-$(dirname "$0")/../..}/tests/lib.sh"
+
+probe=$abs_builddir/tests/attack/directory_probe
+work=$(mktemp -d "${TMPDIR:-/tmp}/keyward-directory.XXXXXX")
+server=
+finish_server()
+{
+  exec 7>&-
+  # its input ends, and so does the probe
+  [ -z "$PROBE_PID" ] || { pid=$PROBE_PID; eval "exec ${PROBE[1]}>&-"; wait "$pid"; }
+  [ -z "$server" ] || wait "$server"
+  rm -rf "$work"
+}
+trap finish_server EXIT
+
+if [ ! -x "$probe" ] || ! command -v python3 >/dev/null || ! command -v openssl >/dev/null; then
+  skip "a lying directory" "needs the probe, python3 and openssl"
+  finish
+fi
+
+# --- certificates: a CA, and leaves that are right, of another name, over, and signed by nobody known
+
+ca()
+{
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout "$work/$1.key" -out "$work/$1.pem" -subj "/CN=$1" \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
+}
+
+# leaf NAME CA CN SAN DAYS...
+leaf()
+{
+  local name=$1 by=$2 cn=$3 san=$4
+  shift 4
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$name.key" -out "$work/$name.csr" -subj "/CN=$cn"
+  printf '%sextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' "$san" >"$work/$name.ext"
+  openssl x509 -req -in "$work/$name.csr" -CA "$work/$by.pem" -CAkey "$work/$by.key" -CAcreateserial -extfile "$work/$name.ext" \
+    -out "$work/$name.pem" "$@"
+}
+
+{
+  ca root
+  ca stranger
+  leaf good root "the directory" $'subjectAltName=IP:127.0.0.1\n' -days 20
+  leaf name root "127.0.0.1" $'subjectAltName=DNS:other.test\n' -days 20
+  leaf address root "127.0.0.1" $'subjectAltName=IP:127.0.0.2\n' -days 20
+  leaf over root "the directory" $'subjectAltName=IP:127.0.0.1\n' -days -1
+  leaf foreign stranger "the directory" $'subjectAltName=IP:127.0.0.1\n' -days 20
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 20 -keyout "$work/self.key" -out "$work/self.pem" \
+    -subj /CN=self -addext subjectAltName=IP:127.0.0.1
+} >"$work/openssl.log" 2>&1 || cat "$work/openssl.log"
+
+# --- one case
+
+mkfifo "$work/orders"
+python3 "$abs_srcdir/tests/attack/fakeldap.py" "$work" <"$work/orders" 2>"$work/server.log" &
+server=$!
+exec 7>"$work/orders"
+coproc PROBE { exec "$probe" 2>"$work/probe.log"; }
+
+# lie MODE [ldaps|starttls] [CERTIFICATE] [new|old]: opens a server; the probe is asked with ask.
+lie()
+{
+  how=${2:-ldaps}
+  rm -f "$work/ready"
+  echo "$1 $how ${3:-good} ${4:-new}" >&7
+  for _ in $(seq 1 600); do
+    [ ! -s "$work/ready" ] || break
+    sleep 0.01
+  done
+  read -r port <"$work/ready"
+  : >"$work/journal"
+  case $how in
+  ldaps) url="ldaps://127.0.0.1:$port" starttls=false ;;
+  *) url="ldap://127.0.0.1:$port" starttls=true ;;
+  esac
+  {
+    cat <<Y
+roles: [{name: admin}, {name: nurse}, {name: phone}]
+directories:
+  - name: clinic
+    url: $url
+    starttls: $starttls
+    base: ou=people,dc=clinic,dc=test
+    group_base: ou=groups,dc=clinic,dc=test
+    bind_dn: cn=svc,dc=clinic,dc=test
+    ca: |
+Y
+    sed 's/^/      /' "$work/root.pem"
+    cat <<Y
+rules:
+  - {name: admins, directory: clinic, group: "cn=admins,ou=groups,dc=clinic,dc=test", role: admin}
+  - {name: a, directory: clinic, group: "cn=a,ou=groups,dc=clinic,dc=test", role: nurse}
+  - {name: b, directory: clinic, group: "cn=b,ou=groups,dc=clinic,dc=test", role: nurse}
+  - {name: patterned, directory: clinic, group_pattern: "cn=adm*,ou=groups,dc=clinic,dc=test", role: phone}
+Y
+  } >"$work/objects.yaml"
+}
+
+# A question to the one probe that runs all the time.
+ask()
+{
+  local word line="$work/objects.yaml"$'\t'service-secret
+  for word in "$@"; do
+    line="$line"$'\t'"$word"
+  done
+  printf '%s\n' "$line" >&"${PROBE[1]}"
+  : >"$work/answer"
+  while IFS= read -r -t 40 word <&"${PROBE[0]}"; do
+    [ "$word" != . ] || return 0
+    printf '%s\n' "$word" >>"$work/answer"
+  done
+  echo "result: HUNG" >>"$work/answer"
+}
+
+# The same by a probe of its own, with its own environment.
+ask_apart()
+{
+  timeout 40 "$probe" "$work/objects.yaml" service-secret "$@" >"$work/answer" 2>"$work/probe.log"
+  [ $? -ne 124 ] || echo "result: HUNG" >>"$work/answer"
+}
+
+# What became of it: the name of the code.
+result()
+{
+  sed -n 's/^result: //p' "$work/answer"
+}
+
+# said CODE "what"
+said()
+{
+  [ "$(result)" = "$1" ]
+  local good=$?
+  point $good "$2"
+  [ $good -eq 0 ] || sed 's/^/# /' "$work/answer" "$work/probe.log" "$work/server.log"
+}
+
+# has LINE "what" / has_not PATTERN "what": in the answer
+has()
+{
+  grep -qxF -- "$1" "$work/answer"
+  local good=$?
+  point $good "$2"
+  [ $good -eq 0 ] || sed 's/^/# /' "$work/answer"
+}
+
+has_not()
+{
+  ! grep -q -- "$1" "$work/answer"
+  point $? "$2"
+}
+
+# saw PATTERN / saw_no PATTERN "what": in what came to the server
+saw()
+{
+  grep -q -- "$1" "$work/journal"
+  local good=$?
+  point $good "$2"
+  [ $good -eq 0 ] || sed 's/^/# /' "$work/journal"
+}
+
+saw_no()
+{
+  ! grep -q -- "$1" "$work/journal"
+  local good=$?
+  point $good "$2"
+  [ $good -eq 0 ] || sed 's/^/# /' "$work/journal"
+}
+
+# --- the honest case first: a test that can only fail proves nothing
+
+lie honest
+ask login alice willow-lantern-42
+said OK "honest: LDAPS, the right password"
+has "outcome: ok" "honest: the bind is a yes"
+ask login alice wrong
+has "outcome: refused" "honest: a wrong password is a no"
+ask find-mail alice@clinic.test
+said OK "honest: found by mail"
+lie honest starttls
+ask login alice willow-lantern-42
+has "outcome: ok" "honest: StartTLS, the right password"
+saw_no "clear bind" "honest: nothing but StartTLS was sent in clear text"
+lie group
+ask find alice
+has "rule: admins" "honest: the group's role"
+has "rule: patterned" "honest: and that of the pattern"
+
+# --- L01: what is typed is a value
+
+lie honest
+n=0
+for name in '*)(uid=*))(|(uid=*' 'alice)(|(objectClass=*' 'al*' '*' '\2a' 'alice\00x' "$(printf '(%.0s' $(seq 1 250))"; do
+  n=$((n + 1))
+  ask find "$name"
+  said NOT_FOUND "L01: name $n finds nobody"
+  saw "filter=(&(objectClass=696e65744f7267506572736f6e)(uid=$(printf %s "$name" | od -An -v -tx1 | tr -d ' \n')))" \
+    "L01: name $n arrives as one value, byte for byte"
+done
+ask find "$(printf '(%.0s' $(seq 1 300))"
+said NOT_FOUND "L01: a name of 300 bytes finds nobody"
+ask_apart find $'alice\nx'
+said NOT_FOUND "L01: a name with a line end finds nobody"
+saw_no "0a78" "L01: and is not sent"
+ask find-mail '*'
+said NOT_FOUND "L01: the same for mail"
+
+# --- L03: an empty password is never a bind
+
+lie honest
+ask check uid=alice,ou=people,dc=clinic,dc=test ''
+has "outcome: refused" "L03: an empty password is refused"
+ask check '' willow-lantern-42
+has "outcome: refused" "L03: an empty name is refused"
+saw_no "bind" "L03: and neither came to the server"
+
+# --- L04: a search that finds nobody, several, somebody else, or somebody without identity
+
+for case in none:NOT_FOUND two:AMBIGUOUS many:AMBIGUOUS other-dn:NOT_FOUND other-person:NOT_FOUND no-id:NOT_FOUND two-ids:NOT_FOUND \
+  id-named-twice:LDAP two-logins:NOT_FOUND nul-dn:LDAP bad-end:NOT_FOUND huge-value:TOO_LARGE; do
+  lie "${case%:*}"
+  ask login alice willow-lantern-42
+  said "${case#*:}" "L04: ${case%:*} is refused"
+  saw_no "bind dn=uid=" "L04: ${case%:*}: no password was tried"
+done
+
+# --- L05: referrals lead nowhere
+
+for mode in search-reference search-referral; do
+  lie $mode
+  ask login alice willow-lantern-42
+  said INCOMPLETE "L05: $mode counts as incomplete"
+  saw_no leak "L05: $mode is not followed"
+  ask read
+  said INCOMPLETE "L05: $mode: no full read either"
+done
+lie bind-referral
+ask check uid=alice,ou=people,dc=clinic,dc=test willow-lantern-42
+said LDAP "L05: a bind that is referred elsewhere is neither yes nor no"
+saw_no leak "L05: and is not followed"
+
+# --- L06: TLS or nothing
+
+for case in starttls-refused starttls-protocol-error starttls-clear inject-before inject-unsolicited inject-after; do
+  lie $case starttls
+  ask login alice willow-lantern-42
+  said LDAP_TLS "L06: $case is refused"
+  saw_no bind "L06: $case: no credential was sent"
+done
+for case in name address over foreign self; do
+  for how in ldaps starttls; do
+    lie honest $how $case
+    ask login alice willow-lantern-42
+    said LDAP_TLS "L06: $how with certificate \"$case\" is refused"
+    saw_no bind "L06: $how with certificate \"$case\": no credential was sent"
+  done
+done
+lie honest ldaps good old
+ask login alice willow-lantern-42
+said LDAP_TLS "L06: TLS 1.1 is refused"
+saw_no bind "L06: TLS 1.1: no credential was sent"
+lie honest
+LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem ask_apart login alice willow-lantern-42
+has "outcome: ok" "L06: the environment does not change whom we trust"
+lie honest ldaps foreign
+LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem LDAPTLS_CACERTDIR=$work ask_apart login alice willow-lantern-42
+said LDAP_TLS "L06: nor loosen it"
+ask peek
+said OK "certificates are shown to who must decide, trusted or not"
+has "issuer: CN=stranger" "with their issuer"
+saw_no bind "and nothing else is sent"
+
+# --- L07: the name that came back must be the one that was asked for
+
+lie honest
+ask find ALICE
+has "id: 0f8fad5b-d9cb-469f-a165-70867728950e" "L07: case does not matter, the person is the same"
+for name in 'alice ' $'\u00a0alice' $'al\u0131ce' 'CORP\alice' 'alice@corp.test'; do
+  ask find "$name"
+  said NOT_FOUND "L07: \"$name\" is nobody, even where the server says otherwise"
+done
+
+# --- L08: groups by their whole name and place
+
+for mode in group-elsewhere group-comma group-outside group-doubled; do
+  lie $mode
+  ask find alice
+  said OK "L08: $mode: the person is found"
+  has_not "^rule: admins" "L08: $mode gives no role by its DN"
+  # group-comma does lie in ou=groups under a name that begins with "adm"
+  [ $mode = group-comma ] || has_not "^rule:" "L08: $mode gives no role at all"
+done
+lie group-circle
+ask find alice
+has "rule: a" "L08: a circle gives its roles"
+has "rule: b" "L08: all of them"
+for mode in group-bottomless group-flood; do
+  lie $mode
+  ask find alice
+  [ "$(result)" = INCOMPLETE ] || [ "$(result)" = DEADLINE ]
+  point $? "L08: $mode ends, and not with a yes"
+done
+
+# --- L10: states
+
+lie locked-for-good
+ask find alice
+has "reason: disabled" "L10: locked for good is disabled"
+lie expired
+ask find alice
+has "reason: expired" "L10: an account whose end has passed"
+lie locked
+ask find alice
+has "active: 1" "L10: locked for a while is the bind's affair"
+lie bind-control-lies
+ask check uid=alice,ou=people,dc=clinic,dc=test wrong
+has_not "outcome: ok" "L10: a control never makes a yes of a no"
+
+# --- what stalls or breaks ends by itself
+
+for mode in tcp-silent tls-half tls-drip bind-half bind-drip bind-silent search-silent search-drip; do
+  lie $mode
+  ask find alice
+  said DEADLINE "stall: $mode ends at the deadline"
+done
+for mode in tls-garbage; do
+  lie $mode
+  ask find alice
+  said LDAP_TLS "stall: $mode is no TLS"
+done
+for mode in starttls-half tcp-silent; do
+  lie $mode starttls
+  ask find alice
+  said DEADLINE "stall: $mode with StartTLS ends at the deadline"
+done
+lie starttls-huge starttls
+ask find alice
+said LDAP_TLS "stall: an answer of 2 GB to StartTLS is refused at its head"
+for case in bind-huge:LDAP bind-garbage:LDAP bind-wrong-number:DEADLINE bind-wrong-kind:DEADLINE bind-busy:LDAP search-cut:UNREACHABLE \
+  search-eof:UNREACHABLE search-disconnect:UNREACHABLE search-size:INCOMPLETE search-time:INCOMPLETE search-admin:INCOMPLETE search-busy:LDAP \
+  search-gone:INCOMPLETE; do
+  lie "${case%:*}"
+  ask find alice
+  found=$(result)
+  # broken messages may look like a lost connection to libldap: what matters is that they are a failure
+  case $found in
+  "${case#*:}" | UNREACHABLE | LDAP | DEADLINE) point 0 "broken: ${case%:*} is a failure" ;;
+  *) point 1 "broken: ${case%:*} is a failure ($found)" ;;
+  esac
+  saw_no "clear bind" "broken: ${case%:*}: nothing went out in clear text"
+done
+
+# --- a full read is whole or nothing
+
+for case in search-eof search-size search-time search-admin search-busy search-gone search-disconnect pages-cut pages-ignored pages-endless \
+  id-named-twice; do
+  lie $case
+  ask read
+  [ "$(result)" != OK ] && [ "$(result)" != HUNG ] && [ -n "$(result)" ]
+  point $? "read: $case is a failure, not a short success"
+done
+lie hostile
+ask read
+said OK "read: sound entries are read beside hostile ones"
+has "people: 1" "read: one of three is a person"
+has "skipped: 2" "read: two are skipped, with a reason"
+lie honest
+ask reread
+[ "$(result | grep -c OK)" = 2 ]
+point $? "read: twice over one connection"
+[ "$(grep -c '^connect' "$work/journal")" = 1 ]
+point $? "read: which was kept"
+
+# --- a directory that does not answer is left alone
+
+lie honest
+sed -i "s/127.0.0.1:$port/127.0.0.1:1/" "$work/objects.yaml"
+ask storm 12 alice
+has "UNREACHABLE: 12" "circuit: a directory that is down is unreachable"
+lie tcp-silent
+ask storm 8 alice
+has "DEADLINE: 5" "circuit: five wait until the deadline"
+has "UNREACHABLE: 3" "circuit: the others are told at once"
+[ "$(grep -c '^connect' "$work/journal")" = 5 ]
+point $? "circuit: and do not even connect"
+finish

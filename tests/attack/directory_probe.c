@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Asks a directory as the daemon would, through the same functions, for tests/attack/directory.sh.
+ *
+ *     directory_probe OBJECTS.yaml SERVICE-PASSWORD COMMAND [ARGUMENT]...
+ *     directory_probe                     the same words, a line of tab-separated ones for each question, and a "." after each answer
+ *
+ *     find NAME | find-mail NAME          the person, his state and the rules that gave him roles
+ *     check DN PASSWORD                   outcome of the bind
+ *     login NAME PASSWORD                 both, as a sign-in does
+ *     storm N NAME                        N times find; how often each code came
+ *     read                                the whole directory, counted
+ *     reread                              twice over kept connections
+ *     peek                                the certificates shown
+ *     root                                the rootDSE
+ *
+ * A line "result: NAME" tells the code ("OK" for success); "because:" the sentence of a failure; the rest are facts.
+ */
+#include "../people/objects.h"
+
+#include <sys/stat.h>
+
+#include "base/time.h"
+#include "net/dial.h"
+#include "net/ldap_pool.h"
+#include "people/keyring.h"
+#include "people/object.h"
+#include "sync/source.h"
+#include "sync/sync.h"
+
+static const struct catalog_directory *directory;
+
+static const char *
+name_of(int rc)
+{
+	return rc ? error_row(rc)->name : "OK";
+}
+
+static int
+tell(int rc)
+{
+	printf("result: %s\n", name_of(rc));
+	if (rc)
+		printf("because: %s\n", op_failure(op));
+	return 0;
+}
+
+static int
+tell_person(int rc, const struct directory_person *person)
+{
+	tell(rc);
+	if (rc)
+		return 0;
+	printf("dn: %s\nid: %s\nlogin: %s\nactive: %d\nreason: %s\n", person->dn, person->change.person.external_id, person->change.person.login,
+	    person->change.person.is_active, person->change.person.reason);
+	for (size_t i = 0; i < person->change.n_grants; i++)
+		printf("rule: %s\n", catalog_rule_by_id(catalog_get(op), person->change.grants[i].rule_id)->body->name);
+	return 0;
+}
+
+static int
+tell_outcome(int rc, const struct ldap_bind_result *result)
+{
+	static const char *const outcomes[] = { "ok", "refused", "locked", "disabled", "expired account", "password expired", "must change" };
+
+	tell(rc);
+	printf("outcome: %s\ncode: %d\n", outcomes[result->outcome], result->code);
+	return 0;
+}
+
+static int
+count_person(struct op *run, const struct source_person *person, void *arg)
+{
+	(void)run;
+	(void)arg;
+	printf("person: %s %s\n", person->person.login, person->dn_key);
+	return 0;
+}
+
+static int
+count_group(struct op *run, const struct source_group *group, void *arg)
+{
+	(void)run;
+	(void)arg;
+	printf("group: %s %s\n", group->name, group->dn_key);
+	return 0;
+}
+
+static int
+count_member(struct op *run, const char *key, void *arg)
+{
+	(void)run;
+	(void)arg;
+	printf("member: %s\n", key);
+	return 0;
+}
+
+static int
+count_skipped(struct op *run, const char *id, const char *dn, const char *why, void *arg)
+{
+	(void)run;
+	(void)arg;
+	printf("skipped: %s (%s): %s\n", dn, id ? id : "no id", why);
+	return 0;
+}
+
+static int
+read_all(void)
+{
+	const struct source_reader reader = { count_person, count_group, count_member, count_skipped, NULL };
+	struct source_summary sum = { 0 };
+	struct source_rules *rules;
+	int rc = source_rules_make(op, directory, &rules);
+
+	if (!rc)
+		rc = source_read(op, directory, rules, &reader, &sum);
+	tell(rc);
+	printf("people: %lld\ngroups: %lld\nmembers: %lld\nskipped: %lld\n", (long long)sum.people, (long long)sum.groups, (long long)sum.members,
+	    (long long)sum.skipped);
+	return 0;
+}
+
+static int
+storm(int times, const char *name)
+{
+	int counts[ERR_NUMBER_COUNT] = { 0 };
+
+	for (int i = 0; i < times; i++) {
+		struct directory_person *person;
+
+		counts[-directory_find_person(op, directory, name, false, &person)]++;
+		op_forgive(op);
+		op->deadline_ms = time_monotonic_ms() + 10000;
+	}
+	for (int i = 0; i < ERR_NUMBER_COUNT; i++)
+		if (counts[i])
+			printf("%s: %d\n", name_of(-i), counts[i]);
+	return 0;
+}
+
+static int
+peek(void)
+{
+	const struct ldap_options options = { .url = directory->body->url, .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS,
+		.timeout_ms = 3000 };
+	struct ldap_certificate *chain;
+	size_t n;
+
+	tell(ldap_peek_certificates(op, &options, &chain, &n));
+	for (size_t i = 0; i < n; i++)
+		printf("certificate: %s\nissuer: %s\nsha256: %s\n", chain[i].subject, chain[i].issuer, chain[i].sha256);
+	return 0;
+}
+
+static int
+root(void)
+{
+	struct ldap_root_dse found = { 0 };
+	struct ldap_link *link;
+	int rc = directory_connect(op, directory, &link);
+
+	if (!rc) {
+		rc = ldap_read_root_dse(op, link, &found);
+		directory_release(op, directory, link, rc == 0);
+	}
+	tell(rc);
+	printf("kind: %d\npaged: %d\nstarttls: %d\ncontexts: %zu\n", found.kind, found.has_paged_results, found.has_start_tls,
+	    found.naming_contexts.n);
+	return 0;
+}
+
+static int
+run(int argc, char **argv)
+{
+	struct ldap_bind_result result = { 0 };
+	struct directory_person *person = NULL;
+	const char *command = argv[0];
+	int rc;
+
+	if (strcmp(command, "read") == 0)
+		return read_all();
+	if (strcmp(command, "reread") == 0)
+		return read_all() || read_all();
+	if (strcmp(command, "peek") == 0)
+		return peek();
+	if (strcmp(command, "root") == 0)
+		return root();
+	if (argc < 2)
+		return 2;
+	if (strcmp(command, "find") == 0 || strcmp(command, "find-mail") == 0) {
+		rc = directory_find_person(op, directory, argv[1], command[4] != '\0', &person);
+		return tell_person(rc, person);
+	}
+	if (argc < 3)
+		return 2;
+	if (strcmp(command, "storm") == 0)
+		return storm(atoi(argv[1]), argv[2]);
+	if (strcmp(command, "check") == 0) {
+		rc = directory_check_password(op, directory, argv[1], argv[2], &result);
+		return tell_outcome(rc, &result);
+	}
+	rc = directory_find_person(op, directory, argv[1], false, &person);
+	if (rc)
+		return tell(rc);
+	rc = directory_check_password(op, directory, person->dn, argv[2], &result);
+	return tell_outcome(rc, &result);
+}
+
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file || fputs(text, file) < 0 || fclose(file) || chmod(path, 0400))
+		abort();
+}
+
+static char *
+read_file(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *text = op_alloc(op, 65536);
+
+	if (!file || fread(text, 1, 65535, file) == 0 || fclose(file))
+		abort();
+	return text;
+}
+
+/* argv: objects, password, command, arguments. */
+static int
+answer(int argc, char **argv)
+{
+	struct object_secret *secret;
+	int rc;
+
+	op_forgive(op);
+	if ((rc = apply(read_file(argv[0]))) || (rc = object_seal_password(op, argv[1], &secret)) ||
+	    (rc = objects_set_secret(op, OBJECT_DIRECTORY, "clinic", secret))) {
+		fprintf(stderr, "directory_probe: %s\n", op_failure(op));
+		return 1;
+	}
+	directory = catalog_directory(catalog_get(op), "clinic");
+	op->deadline_ms = time_monotonic_ms() + (getenv("DEADLINE_MS") ? atoi(getenv("DEADLINE_MS")) : 10000);
+	return run(argc - 2, argv + 2);
+}
+
+static int
+answer_lines(void)
+{
+	static char line[4096];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		char *words[8];
+		int n = 0;
+
+		line[strcspn(line, "\n")] = '\0';
+		for (char *rest = line, *word; n < 8 && (word = strsep(&rest, "\t"));)
+			words[n++] = word;
+		if (n < 3 || answer(n, words))
+			printf("result: USAGE\n");
+		printf(".\n");
+		fflush(stdout);
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const char digits[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
+	const char *key;
+	int rc;
+
+	house_open();
+	key = op_printf(op, "%s/master.key", folder);
+	write_file(key, digits);
+	svc.dialer = dialer_new();
+	svc.ldap_pool = ldap_pool_new();
+	rc = keyring_open(op, key);
+	if (rc)
+		fprintf(stderr, "directory_probe: %s\n", op_failure(op));
+	else
+		rc = argc > 3 ? answer(argc - 1, argv + 1) : answer_lines();
+	ldap_pool_free(svc.ldap_pool);
+	dialer_free(svc.dialer);
+	keyring_free(svc.keyring);
+	unlink(key);
+	house_close();
+	return rc;
+}
