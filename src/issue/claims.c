@@ -86,16 +86,34 @@ held_by(struct op *op, const struct catalog_snapshot *c, const struct subject *s
 	return held;
 }
 
-/* Every location that a grant reaches: the named one and all below it; all there are for a grant that is not bound to a place. */
+/* A region is a location at the top that others belong to. */
+static bool *
+find_regions(struct op *op, const struct catalog_snapshot *c)
+{
+	bool *is_region = op_alloc(op, c->n_locations + 1);
+
+	for (size_t i = 0; i < c->n_locations; i++)
+		if (c->locations[i].parent && !c->locations[i].parent->parent)
+			is_region[c->locations[i].parent - c->locations] = true;
+	return is_region;
+}
+
+/*
+ * Every location that a grant reaches: the named one and all below it; all there are for a grant that is not bound to a place.  Regions
+ * stand for their locations and are not named.
+ */
 static json_t *
 reached_locations(struct op *op, const struct catalog_snapshot *c, const struct held *held, size_t n)
 {
 	const char **names = op_alloc(op, (c->n_locations + 1) * sizeof(*names));
+	const bool *is_region = find_regions(op, c);
 	size_t n_names = 0;
 
 	for (size_t i = 0; i < c->n_locations; i++) {
 		bool is_reached = false;
 
+		if (is_region[i])
+			continue;
 		for (size_t k = 0; k < n && !is_reached; k++)
 			is_reached = !held[k].location ||
 			    catalog_is_within(&c->locations[i], catalog_location(c, held[k].location));

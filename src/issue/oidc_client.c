@@ -150,8 +150,8 @@ int
 client_reply_tokens(struct op *op, struct reply *reply, const char *access_token, int64_t lifetime_sec, const char *scope,
     const char *id_token, const char *refresh_token)
 {
-	return client_reply(op, reply, json_own(op, json_pack("{s:s, s:s, s:I, s:s, s:s*, s:s*}", "access_token", access_token,
-	    "token_type", "Bearer", "expires_in", (json_int_t)lifetime_sec, "scope", scope, "id_token", id_token,
+	return client_reply(op, reply, json_own(op, json_pack("{s:s, s:s, s:I, s:s*, s:s*, s:s*}", "access_token", access_token,
+	    "token_type", "Bearer", "expires_in", (json_int_t)lifetime_sec, "scope", *scope ? scope : NULL, "id_token", id_token,
 	    "refresh_token", refresh_token)));
 }
 

@@ -382,7 +382,7 @@ code_for(struct stage_code c)
 	c.row = (struct authorization){ .id = id, .session_id = c.who->session_id, .user_id = c.who->user_id,
 		.app_id = catalog_app(catalog_get(op), c.app)->id, .scope = c.scope, .redirect_uri = c.uri, .nonce = "n-1",
 		.claims = c.claims, .code_challenge = c.challenge, .code_until_ms = op->now_ms + 60000,
-		.until_ms = op->now_ms + 43200000, .created_ms = op->now_ms };
+		.until_ms = op->now_ms + 50LL * 3600000, .created_ms = op->now_ms };
 	code = code_new(op, id, c.row.code_hash);
 	must(op, db_run(op, stage_code_body, &c));
 	return code;

@@ -277,17 +277,24 @@ roles_of(const struct given_grant *given, size_t n)
 Test(claims, a_region_reaches_its_locations)
 {
 	cr_expect_str_eq(ROLES_OF({ "nurse", "Coast" }),
-	    "{\"roles\":[\"nurse\"],\"locations\":[\"Coast\",\"Harbour\",\"Lighthouse\",\"Ward 2\"],"
+	    "{\"roles\":[\"nurse\"],\"locations\":[\"Harbour\",\"Lighthouse\",\"Ward 2\"],"
 	    "\"grants\":[{\"role\":\"nurse\",\"location\":\"Coast\"}]}");
 	cr_expect_str_eq(ROLES_OF({ "nurse", "Lighthouse" }, { "auditor", "Hills" }, { "nurse", "Lighthouse" }),
-	    "{\"roles\":[\"auditor\",\"nurse\"],\"locations\":[\"Hills\",\"Lighthouse\",\"Ridge\"],"
+	    "{\"roles\":[\"auditor\",\"nurse\"],\"locations\":[\"Lighthouse\",\"Ridge\"],"
 	    "\"grants\":[{\"role\":\"auditor\",\"location\":\"Hills\"},{\"role\":\"nurse\",\"location\":\"Lighthouse\"}]}");
+}
+
+Test(claims, a_site_keeps_its_name_beside_its_departments)
+{
+	cr_expect_str_eq(ROLES_OF({ "nurse", "Harbour" }),
+	    "{\"roles\":[\"nurse\"],\"locations\":[\"Harbour\",\"Ward 2\"],"
+	    "\"grants\":[{\"role\":\"nurse\",\"location\":\"Harbour\"}]}");
 }
 
 Test(claims, a_grant_without_a_place_reaches_all)
 {
 	cr_expect_str_eq(ROLES_OF({ "auditor", NULL }),
-	    "{\"roles\":[\"auditor\"],\"locations\":[\"Coast\",\"Harbour\",\"Hills\",\"Lighthouse\",\"Ridge\",\"Ward 2\"],"
+	    "{\"roles\":[\"auditor\"],\"locations\":[\"Harbour\",\"Lighthouse\",\"Ridge\",\"Ward 2\"],"
 	    "\"grants\":[{\"role\":\"auditor\"}]}");
 	cr_expect_str_eq(roles_of(NULL, 0), "{\"roles\":[],\"locations\":[],\"grants\":[]}");
 }
