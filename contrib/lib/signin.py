@@ -233,8 +233,10 @@ def login_field(page):
 
 
 def plain(page):
-    """Words of a page, for messages."""
+    """Words of a page, for messages: of its main part where it has one."""
     words = []
+    start = page.find("<main")
+    page = page[start:] if start >= 0 else page
 
     class Words(html.parser.HTMLParser):
         is_hidden = False
