@@ -55,6 +55,7 @@ name_array(const char **names, size_t n)
 
 struct held {
 	const char *role, *location;    /* names; location NULL: everywhere */
+	const struct catalog_location *at;
 };
 
 static int
@@ -79,7 +80,7 @@ held_by(struct op *op, const struct catalog_snapshot *c, const struct subject *s
 		const struct catalog_location *location = grant->location_id ? catalog_location_by_id(c, grant->location_id) : NULL;
 
 		if (role && (location || !grant->location_id))
-			held[n++] = (struct held){ role->body->name, location ? location->body->name : NULL };
+			held[n++] = (struct held){ role->body->name, location ? location->body->name : NULL, location };
 	}
 	qsort(held, n, sizeof(*held), compare_held);
 	*ret_n = n;
@@ -115,8 +116,7 @@ reached_locations(struct op *op, const struct catalog_snapshot *c, const struct 
 		if (is_region[i])
 			continue;
 		for (size_t k = 0; k < n && !is_reached; k++)
-			is_reached = !held[k].location ||
-			    catalog_is_within(&c->locations[i], catalog_location(c, held[k].location));
+			is_reached = !held[k].at || catalog_is_within(&c->locations[i], held[k].at);
 		if (is_reached)
 			names[n_names++] = c->locations[i].body->name;
 	}
