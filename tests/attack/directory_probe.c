@@ -11,6 +11,7 @@
  *     storm N NAME                        N times find; how often each code came
  *     read                                the whole directory, counted
  *     reread                              twice over kept connections
+ *     agree                               reads everything, then asks for each person: both must say the same
  *     peek                                the certificates shown
  *     root                                the rootDSE
  *
@@ -120,6 +121,102 @@ read_all(void)
 	return 0;
 }
 
+/* A full read kept in memory: people, groups and members by their DN. */
+struct whole {
+	struct map *map;
+	struct source_person people[1000];
+	size_t n_people, group;
+	struct { size_t group; const char *dn_key; } members[10000];
+	size_t n_members;
+};
+
+static int
+keep_person(struct op *run, const struct source_person *person, void *arg)
+{
+	struct whole *w = arg;
+	struct source_person *copy = &w->people[w->n_people++];
+	struct map_value *values = op_memdup(run, person->values, person->n_values * sizeof(*values));
+
+	*copy = *person;
+	copy->person.login = op_strdup(run, person->person.login);
+	copy->dn_key = op_strdup(run, person->dn_key);
+	for (size_t i = 0; i < person->n_values; i++)
+		values[i].key = op_strdup(run, values[i].key);
+	copy->values = values;
+	return 0;
+}
+
+static int
+keep_group(struct op *run, const struct source_group *group, void *arg)
+{
+	struct whole *w = arg;
+
+	(void)run;
+	w->group = map_add_group(w->map, group->external_id, group->dn_key);
+	return 0;
+}
+
+static int
+keep_member(struct op *run, const char *key, void *arg)
+{
+	struct whole *w = arg;
+
+	w->members[w->n_members].group = w->group;
+	w->members[w->n_members++].dn_key = op_strdup(run, key);
+	return 0;
+}
+
+static bool
+agrees(const struct whole *w, const struct source_person *person)
+{
+	size_t groups[100], n = 0, n_wanted;
+	struct wanted_grant *wanted;
+	struct directory_person *now;
+
+	for (size_t i = 0; i < w->n_members; i++)
+		if (strcmp(w->members[i].dn_key, person->dn_key) == 0)
+			groups[n++] = w->members[i].group;
+	map_person(w->map, op, groups, n, person->values, person->n_values, &wanted, &n_wanted);
+	op->deadline_ms = time_monotonic_ms() + 10000;
+	if (directory_find_person(op, directory, person->person.login, false, &now) || now->change.n_grants != n_wanted ||
+	    memcmp(now->change.person.digest, person->person.digest, 32) != 0)
+		return false;
+	for (size_t i = 0; i < n_wanted; i++)
+		if (strcmp(now->change.grants[i].rule_id, wanted[i].rule_id) != 0)
+			return false;
+	return true;
+}
+
+static int
+agree(void)
+{
+	struct whole *w = op_alloc(op, sizeof(*w));
+	const struct source_reader reader = { keep_person, keep_group, keep_member, count_skipped, w };
+	struct source_summary sum;
+	struct source_rules *rules;
+	int same = 0, rc = source_rules_make(op, directory, &rules);
+
+	w->map = map_new(op, rules->v, rules->n);
+	if (!rc)
+		rc = source_read(op, directory, rules, &reader, &sum);
+	for (size_t i = 0; i < w->n_members; i++) {
+		size_t child = map_find_group_dn(w->map, w->members[i].dn_key);
+
+		if (child != MAP_NO_GROUP)
+			map_add_edge(w->map, w->members[i].group, child);
+	}
+	map_close(w->map);
+	tell(rc);
+	for (size_t i = 0; i < w->n_people; i++) {
+		if (agrees(w, &w->people[i]))
+			same++;
+		else
+			printf("differs: %s: %s\n", w->people[i].person.login, op_failure(op));
+	}
+	printf("same: %d\n", same);
+	return 0;
+}
+
 static int
 storm(int times, const char *name)
 {
@@ -181,6 +278,8 @@ run(int argc, char **argv)
 		return read_all();
 	if (strcmp(command, "reread") == 0)
 		return read_all() || read_all();
+	if (strcmp(command, "agree") == 0)
+		return agree();
 	if (strcmp(command, "peek") == 0)
 		return peek();
 	if (strcmp(command, "root") == 0)
