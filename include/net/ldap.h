@@ -9,8 +9,9 @@
  *     rc = ldap_link_search(op, link, &query, on_entry, arg, &summary);
  *     ldap_link_close(link);
  *
- * A link that failed once (ERR_UNREACHABLE, ERR_DEADLINE, ERR_LDAP_TLS, a search ended early) is dead: every later call on it fails,
- * it never reconnects by itself.  (It is not called struct ldap, nor are the functions ldap_bind and ldap_search: libldap has those names.)
+ * A link that failed once (ERR_UNREACHABLE, ERR_DEADLINE, ERR_LDAP_TLS, a search ended early) is dead: every later call on it
+ * fails, it never reconnects by itself.  (It is not called struct ldap, nor are the functions ldap_bind and ldap_search:
+ * libldap has those names.)
  */
 #ifndef KW_NET_LDAP_H
 #define KW_NET_LDAP_H
@@ -58,9 +59,9 @@ struct ldap_bind_result {
 };
 
 /*
- * Simple bind with the password policy control (draft-behera-ldap-password-policy).  An empty password or one with a NUL never reaches
- * the wire (RFC 4513 5.1.2): outcome REFUSED, and so does an empty dn.  Returns 0 whenever the server said yes or no; ERR_LDAP when it said
- * neither (busy, referral, protocol error), ERR_DEADLINE, ERR_UNREACHABLE.
+ * Simple bind with the password policy control (draft-behera-ldap-password-policy).  An empty password or one with a NUL never
+ * reaches the wire (RFC 4513 5.1.2): outcome REFUSED, and so does an empty dn.  Returns 0 whenever the server said yes or no;
+ * ERR_LDAP when it said neither (busy, referral, protocol error), ERR_DEADLINE, ERR_UNREACHABLE.
  */
 int ldap_link_bind(struct op *op, struct ldap_link *link, const char *dn, const char *password, struct ldap_bind_result *ret) MUST_CHECK;
 
@@ -98,11 +99,11 @@ struct ldap_summary {
 };
 
 /*
- * Streams entries to on_entry; entry memory is valid during the call only.  A negative return of on_entry ends the search and is returned.
- * Any result but success is ERR_INCOMPLETE (size limit, time limit, partial pages) or ERR_LDAP: never a short success.
- * noSuchObject at the base is ERR_NOT_FOUND.  Caps: 16 MB an entry (a larger one ends the
- * link), 1 MB a value (ERR_TOO_LARGE names the DN), 256 attributes.  Attributes with options (cn;lang-de) are left out: they are others.
- * on_entry must not use the link.  An attribute that the server names twice in one entry is ERR_LDAP (RFC 4511 4.1.7).
+ * Streams entries to on_entry; entry memory is valid during the call only.  A negative return of on_entry ends the search and
+ * is returned. Any result but success is ERR_INCOMPLETE (size limit, time limit, partial pages) or ERR_LDAP: never a short
+ * success. noSuchObject at the base is ERR_NOT_FOUND.  Caps: 16 MB an entry (a larger one ends the link), 1 MB a value
+ * (ERR_TOO_LARGE names the DN), 256 attributes.  Attributes with options (cn;lang-de) are left out: they are others. on_entry
+ * must not use the link.  An attribute that the server names twice in one entry is ERR_LDAP (RFC 4511 4.1.7).
  */
 int ldap_link_search(struct op *op, struct ldap_link *link, const struct ldap_query *query,
     int (*on_entry)(struct op *op, const struct ldap_entry *entry, void *arg), void *arg, struct ldap_summary *ret) MUST_CHECK;
@@ -112,9 +113,9 @@ char *ldap_filter_escape(struct op *op, const char *value, size_t n);
 /* RFC 4514 2.4 escaping of a value in a DN. */
 char *ldap_dn_escape(struct op *op, const char *value);
 /*
- * A DN for comparison: parsed (RFC 4514), attribute types lower-case and by their short names, values folded with insignificant blanks
- * taken out (RFC 4518 2.6.1) and re-escaped in one way (no comma stands inside a value), multi-valued RDNs sorted.
- * ERR_MALFORMED when it is no DN, is empty, or has a value that is not UTF-8.
+ * A DN for comparison: parsed (RFC 4514), attribute types lower-case and by their short names, values folded with
+ * insignificant blanks taken out (RFC 4518 2.6.1) and re-escaped in one way (no comma stands inside a value), multi-valued
+ * RDNs sorted. ERR_MALFORMED when it is no DN, is empty, or has a value that is not UTF-8.
  */
 int ldap_dn_normalise(struct op *op, const char *dn, char **ret) MUST_CHECK;
 /* True when normalised dn_key is base_key or lies under it. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Kept connections and the bulkhead in front of each directory: at most half of the bind lane waits for one directory, and one that
- * did not answer five times running is left alone for five seconds.  key: the directory's id and version, so that a changed one starts anew.
+ * Kept connections and the bulkhead in front of each directory: at most half of the bind lane waits for one directory, and one
+ * that did not answer five times running is left alone for five seconds.  key: the directory's id and version, so that a
+ * changed one starts anew.
  *
  *     rc = ldap_pool_enter(op, pool, key);            // ERR_BUSY, or ERR_UNREACHABLE while the circuit is open
  *     ...

@@ -42,8 +42,8 @@ struct map;
 /* Belongs to the op. */
 struct map *map_new(struct op *op, const struct map_rule *rules, size_t n);
 /*
- * Numbers groups from 0.  Two groups with one dn_key or one external_id are ambiguous (no sound directory has them): rules then name
- * neither, and neither is found.
+ * Numbers groups from 0.  Two groups with one dn_key or one external_id are ambiguous (no sound directory has them): rules
+ * then name neither, and neither is found.
  */
 size_t map_add_group(struct map *map, const char *external_id, const char *dn_key);
 #define MAP_NO_GROUP ((size_t)-1)

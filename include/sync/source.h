@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Reading a whole directory: people first, then groups with their members, streamed to callbacks; memory does not grow with the directory.
+ * Reading a whole directory: people first, then groups with their members, streamed to callbacks; memory does not grow with
+ * the directory.
  *
  *     struct source_rules *rules;
  *     rc = source_rules_make(op, directory, &rules);
  *     rc = source_read(op, directory, rules, &(struct source_reader){ .person = ..., .group = ..., .member = ..., .arg = x }, &summary);
  *
- * 0 means that the server answered everything completely; any other return means that nothing may be concluded from what is missing
- * (ERR_INCOMPLETE, ERR_LDAP, ERR_DEADLINE, ERR_UNREACHABLE; ERR_INCOMPLETE also for referrals).  An answer without people is for the guard.
+ * 0 means that the server answered everything completely; any other return means that nothing may be concluded from what is
+ * missing (ERR_INCOMPLETE, ERR_LDAP, ERR_DEADLINE, ERR_UNREACHABLE; ERR_INCOMPLETE also for referrals).  An answer without
+ * people is for the guard.
  */
 #ifndef KW_SYNC_SOURCE_H
 #define KW_SYNC_SOURCE_H
@@ -36,9 +38,10 @@ struct source_group {
 };
 
 /*
- * Everything handed to a callback lives until it returns.  A negative return ends the reading and is returned.
- * skipped: an entry that cannot be taken (no id, two ids, two login names, not UTF-8, too long, ...), or a member value that is no DN.
- * Two entries may come with one dn_key or one external_id only from a lying server: the reader does not remember, the staging table refuses.
+ * Everything handed to a callback lives until it returns.  A negative return ends the reading and is returned. skipped: an
+ * entry that cannot be taken (no id, two ids, two login names, not UTF-8, too long, ...), or a member value that is no DN. Two
+ * entries may come with one dn_key or one external_id only from a lying server: the reader does not remember, the staging
+ * table refuses.
  */
 struct source_reader {
 	int (*person)(struct op *op, const struct source_person *person, void *arg);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Resolving and connecting within the op's deadline.  getaddrinfo() knows no deadline, so each name is resolved on a thread of its own while
- * callers wait as long as they may; a name that answered once stays usable when its server falls silent.  Read dial_tcp from the bottom up.
+ * Resolving and connecting within the op's deadline.  getaddrinfo() knows no deadline, so each name is resolved on a thread of
+ * its own while callers wait as long as they may; a name that answered once stays usable when its server falls silent.  Read
+ * dial_tcp from the bottom up.
  */
 #include "net/dial.h"
 

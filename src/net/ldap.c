@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A link to a directory: dial, StartTLS where the URL is ldap://, TLS with the name and chain verified, and only then anything else.  Also what
- * every exchange needs: its deadline, its next message, and the reason when it fails.
+ * A link to a directory: dial, StartTLS where the URL is ldap://, TLS with the name and chain verified, and only then anything
+ * else.  Also what every exchange needs: its deadline, its next message, and the reason when it fails.
  */
 #include "ldap_int.h"
 
@@ -127,7 +127,8 @@ ldap_dial(struct op *op, const struct ldap_options *options, int64_t deadline_ms
 	if (rc)
 		return rc;
 	if (is_ldaps != (options->tls == LDAP_TLS_LDAPS))
-		return op_fail(op, ERR_INVALID, "%s: use ldaps://, or ldap:// with StartTLS; a directory is never asked in clear text", options->url);
+		return op_fail(op, ERR_INVALID, "%s: use ldaps://, or ldap:// with StartTLS; a directory is never asked in clear text",
+		    options->url);
 	op->deadline_ms = deadline_ms;
 	rc = dial_tcp(op, *ret_host, port, ret_fd);
 	op->deadline_ms = whole;
@@ -145,7 +146,8 @@ ldap_dial(struct op *op, const struct ldap_options *options, int64_t deadline_ms
 static int
 set_options(struct op *op, struct ldap_link *link, const char *ca_file)
 {
-	int version = LDAP_VERSION3, none = 0, never = LDAP_DEREF_NEVER, demand = LDAP_OPT_X_TLS_DEMAND, strict = LDAP_OPT_X_TLS_TRY;
+	int version = LDAP_VERSION3, none = 0, never = LDAP_DEREF_NEVER;
+	int demand = LDAP_OPT_X_TLS_DEMAND, strict = LDAP_OPT_X_TLS_TRY;
 	int least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, crl = LDAP_OPT_X_TLS_CRL_NONE;
 	const struct timeval unlimited = { -1, 0 };
 	char *package = NULL;

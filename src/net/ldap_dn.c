@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Names: escaping for filters and DNs, which are two different things, and the one form in which DNs are compared.  Servers spell one DN in
- * several ways (`\,` or `\2C`, case, blanks), so text comparison alone would lose members of groups.  Read ldap_dn_normalise; the plain case, by far the
- * most frequent one, is handled without libldap in plain_normalise and must come out the same.
+ * Names: escaping for filters and DNs, which are two different things, and the one form in which DNs are compared.  Servers
+ * spell one DN in several ways (`\,` or `\2C`, case, blanks), so text comparison alone would lose members of groups.  Read
+ * ldap_dn_normalise; the plain case, by far the most frequent one, is handled without libldap in plain_normalise and must come
+ * out the same.
  */
 #include "ldap_int.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Bytes and deadlines.  libldap reads with blocking calls in places that none of its timeouts reach (half a PDU, a TLS handshake), so it
- * gets a layer of ours below its TLS: whatever it does up there, a read or write of the socket ends at the exchange's deadline.  The layer also
- * reads ahead, which saves libldap's two calls a message.
+ * Bytes and deadlines.  libldap reads with blocking calls in places that none of its timeouts reach (half a PDU, a TLS
+ * handshake), so it gets a layer of ours below its TLS: whatever it does up there, a read or write of the socket ends at the
+ * exchange's deadline.  The layer also reads ahead, which saves libldap's two calls a message.
  */
 #include "ldap_int.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The certificates that a directory shows, for an administrator who is to decide whether to trust them.  Nothing is verified and nothing is sent
- * but the handshake, so this connection is good for nothing else.
+ * The certificates that a directory shows, for an administrator who is to decide whether to trust them.  Nothing is verified
+ * and nothing is sent but the handshake, so this connection is good for nothing else.
  */
 #include "ldap_int.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * One seat for each directory: how many wait for it now, how it did lately, and a few kept links.  Links are closed outside the lock, because
- * saying goodbye writes to the network.
+ * One seat for each directory: how many wait for it now, how it did lately, and a few kept links.  Links are closed outside
+ * the lock, because saying goodbye writes to the network.
  */
 #include "net/ldap_pool.h"
 
@@ -96,7 +96,7 @@ admit(struct op *op, struct seat *seat)
 
 	if (seat->failures >= LDAP_POOL_FAILURES) {
 		if (now < seat->rest_until_ms)
-			return op_fail(op, ERR_UNREACHABLE, "the directory has not answered %d times in a row; it is left alone for %d seconds",
+			return op_fail(op, ERR_UNREACHABLE, "the directory has not answered %d times in a row; it is left alone for %d s",
 			    seat->failures, LDAP_POOL_REST_MS / 1000);
 		/* one tries whether it is back; the others go on failing at once until that one has come home */
 		seat->rest_until_ms = now + LDAP_POOL_REST_MS;

@@ -48,7 +48,8 @@ ldap_read_root_dse(struct op *op, struct ldap_link *link, struct ldap_root_dse *
 {
 	static const char *const attributes[] = { "objectClass", "supportedControl", "supportedExtension", "supportedCapabilities",
 		"namingContexts", NULL };
-	const struct ldap_query query = { .base = "", .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes, .limit = 1 };
+	const struct ldap_query query = { .base = "", .scope = LDAP_BASE, .filter = "(objectClass=*)",
+		.attributes = attributes, .limit = 1 };
 	struct ldap_summary summary;
 	int rc;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Searches: page after page, entry after entry, without a copy of what the message holds.  Read ldap_link_search, then read_page, then
- * read_entry.  Anything but a clean end of the last page is a failure, so that half an answer never passes for a whole one.
+ * Searches: page after page, entry after entry, without a copy of what the message holds.  Read ldap_link_search, then
+ * read_page, then read_entry.  Anything but a clean end of the last page is a failure, so that half an answer never passes for
+ * a whole one.
  */
 #include "ldap_int.h"
 
@@ -66,7 +67,8 @@ take_values(struct reading *r, const char *dn, const char *name, const struct be
 	ret->v = arena_alloc(r->mem, n * sizeof(*ret->v));
 	for (size_t i = 0; i < n; i++) {
 		if (values[i].bv_len > LDAP_VALUE_MAX_BYTES)
-			return op_fail(r->op, ERR_TOO_LARGE, "a value of %.100s in %.500s has more than %d bytes", name, dn, LDAP_VALUE_MAX_BYTES);
+			return op_fail(r->op, ERR_TOO_LARGE, "a value of %.100s in %.500s has more than %d bytes", name, dn,
+			    LDAP_VALUE_MAX_BYTES);
 		ret->v[i] = (struct ldap_value){ values[i].bv_val, values[i].bv_len };
 	}
 	return 0;
@@ -140,8 +142,8 @@ code_to_failure(struct reading *r, int code, const char *words)
 		return op_fail(r->op, ERR_INCOMPLETE, "the directory answered only in part below %.500s: %s (%d) %s", base,
 		    ldap_err2string(code), code, ldap_words(r->op, words));
 	default:
-		return op_fail(r->op, ERR_LDAP, "the directory refuses to search below %.500s: %s (%d) %s", base, ldap_err2string(code), code,
-		    ldap_words(r->op, words));
+		return op_fail(r->op, ERR_LDAP, "the directory refuses to search below %.500s: %s (%d) %s", base,
+		    ldap_err2string(code), code, ldap_words(r->op, words));
 	}
 }
 
@@ -183,7 +185,8 @@ read_result(struct reading *r, LDAPMessage *message, struct berval *cookie)
 static int
 send_page(struct reading *r, struct berval *cookie, int *ret_id)
 {
-	static const int scopes[] = { [LDAP_BASE] = LDAP_SCOPE_BASE, [LDAP_ONE] = LDAP_SCOPE_ONELEVEL, [LDAP_SUBTREE] = LDAP_SCOPE_SUBTREE };
+	static const int scopes[] = { [LDAP_BASE] = LDAP_SCOPE_BASE, [LDAP_ONE] = LDAP_SCOPE_ONELEVEL,
+		[LDAP_SUBTREE] = LDAP_SCOPE_SUBTREE };
 	const struct ldap_query *q = r->query;
 	LDAPControl *paging = NULL, *controls[2] = { NULL, NULL };
 	int code;
@@ -194,8 +197,8 @@ send_page(struct reading *r, struct berval *cookie, int *ret_id)
 			return ldap_link_fail(r->op, r->link, code, "making the paging control");
 		controls[0] = paging;
 	}
-	code = ldap_search_ext(r->link->ld, q->base, scopes[q->scope], q->filter, (char **)(uintptr_t)q->attributes, 0, controls, NULL, NULL,
-	    LDAP_NO_LIMIT, ret_id);
+	code = ldap_search_ext(r->link->ld, q->base, scopes[q->scope], q->filter, (char **)(uintptr_t)q->attributes, 0, controls, NULL,
+	    NULL, LDAP_NO_LIMIT, ret_id);
 	ldap_control_free(paging);
 	if (code == LDAP_FILTER_ERROR)
 		return op_fail(r->op, ERR_INVALID, "%.500s is no LDAP filter", q->filter);

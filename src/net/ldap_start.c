@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * StartTLS by hand (RFC 4511 4.14), before libldap sees the connection: one request, exactly one answer, and not a byte behind it.  What a
- * meddler sends in clear text can therefore never be taken for an answer that came through TLS.
+ * StartTLS by hand (RFC 4511 4.14), before libldap sees the connection: one request, exactly one answer, and not a byte behind
+ * it.  What a meddler sends in clear text can therefore never be taken for an answer that came through TLS.
  */
 #include "ldap_int.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Groups and attributes to roles.  Each rule is one bit; the bits that apply to the members of a group flow down the edges from parent to
- * child until nothing changes, so that a person needs only the groups he is directly in.  Read map_close, then map_person.
+ * Groups and attributes to roles.  Each rule is one bit; the bits that apply to the members of a group flow down the edges
+ * from parent to child until nothing changes, so that a person needs only the groups he is directly in.  Read map_close, then
+ * map_person.
  */
 #include "policy/map.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Connections to a directory: bound as its service account for searches (kept between uses), or fresh for the one bind that checks a
- * password.  Searching and reading are in directory_person.c and source_ldap.c.
+ * Connections to a directory: bound as its service account for searches (kept between uses), or fresh for the one bind that
+ * checks a password.  Searching and reading are in directory_person.c and source_ldap.c.
  */
 #include "directory_int.h"
 
@@ -30,7 +30,8 @@ open_link(struct op *op, const struct catalog_directory *directory, struct ldap_
 {
 	const struct shape_directory *body = directory->body;
 	const struct ldap_options options = {
-		.url = body->url, .tls = body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = body->ca, .timeout_ms = SERVICE_TIMEOUT_MS,
+		.url = body->url, .tls = body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = body->ca,
+		.timeout_ms = SERVICE_TIMEOUT_MS,
 	};
 
 	return ldap_link_open(op, &options, ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * One person as he stands in the directory at this moment: found by name, read by the same code as a full sync, his groups followed upwards level
- * by level.  Read directory_find_person, then find.
+ * One person as he stands in the directory at this moment: found by name, read by the same code as a full sync, his groups
+ * followed upwards level by level.  Read directory_find_person, then find.
  */
 #include <string.h>
 
@@ -80,7 +80,8 @@ search_person(struct op *op, struct ldap_link *link, struct finding *f)
 	if (f->found == 0)
 		return op_fail(op, ERR_NOT_FOUND, "nobody in %s has this %s", f->directory->body->name, attribute);
 	if (!f->is_taken)
-		return op_fail(op, ERR_NOT_FOUND, "the entry that %s has for this %s cannot be taken: %s", f->directory->body->name, attribute, f->why);
+		return op_fail(op, ERR_NOT_FOUND, "the entry that %s has for this %s cannot be taken: %s", f->directory->body->name,
+		    attribute, f->why);
 	return 0;
 }
 
@@ -196,7 +197,8 @@ find(struct op *op, void *arg)
 }
 
 int
-directory_find_person(struct op *op, const struct catalog_directory *directory, const char *name, bool by_mail, struct directory_person **ret)
+directory_find_person(struct op *op, const struct catalog_directory *directory, const char *name, bool by_mail,
+    struct directory_person **ret)
 {
 	struct finding *f = op_alloc(op, sizeof(*f));
 	struct source_rules *rules;

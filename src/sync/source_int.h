@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Inside reading: what one directory needs (source_setup), and one entry to a person (source_person.c).  Full reads and sign-ins use the same
- * code, so that they cannot disagree.
+ * Inside reading: what one directory needs (source_setup), and one entry to a person (source_person.c).  Full reads and sign-
+ * ins use the same code, so that they cannot disagree.
  */
 #ifndef KW_SYNC_SOURCE_INT_H
 #define KW_SYNC_SOURCE_INT_H
@@ -30,8 +30,8 @@ int source_setup_make(struct op *op, const struct catalog_directory *directory, 
     struct source_setup **ret) MUST_CHECK;
 
 /*
- * A person out of an entry, in op memory; entry may go afterwards.  0; 1 when the entry cannot be taken, with the reason in *ret_why; no other
- * failure exists.  now_ms decides what is over.
+ * A person out of an entry, in op memory; entry may go afterwards.  0; 1 when the entry cannot be taken, with the reason in
+ * *ret_why; no other failure exists.  now_ms decides what is over.
  */
 int source_person_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, int64_t now_ms,
     struct source_person *ret, const char **ret_why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The reader of a whole directory: people, then groups, page by page.  An entry's memory is a small op of its own that is begun anew every few
- * hundred entries, so that memory does not grow with the directory.  Read source_read.
+ * The reader of a whole directory: people, then groups, page by page.  An entry's memory is a small op of its own that is
+ * begun anew every few hundred entries, so that memory does not grow with the directory.  Read source_read.
  */
 #include "source_int.h"
 
@@ -114,7 +114,8 @@ source_search(struct op *op, struct ldap_link *link, const struct ldap_query *qu
 	if (rc == ERR_NOT_FOUND) {
 		/* a base that is gone, or hidden from us, says nothing about the people below it */
 		op_forgive(op);
-		return op_fail(op, ERR_INCOMPLETE, "the directory has nothing at %.500s, or hides it from the service account", query->base);
+		return op_fail(op, ERR_INCOMPLETE, "the directory has nothing at %.500s, or hides it from the service account",
+		    query->base);
 	}
 	if (!rc && summary.referrals)
 		return op_fail(op, ERR_INCOMPLETE, "the directory refers to other servers (%lld times); they are not asked",

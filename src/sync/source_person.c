@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * One entry to one person: identity, names, state.  What identifies or names somebody must be there exactly once and be sound, or the entry is
- * left aside with a reason; a bad telephone number only loses the telephone number.  Read source_person_read.
+ * One entry to one person: identity, names, state.  What identifies or names somebody must be there exactly once and be sound,
+ * or the entry is left aside with a reason; a bad telephone number only loses the telephone number.  Read source_person_read.
  */
 #include "source_int.h"
 
@@ -262,7 +262,8 @@ source_person_read(struct op *op, const struct source_setup *setup, const struct
 }
 
 int
-source_group_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, struct source_group *ret, const char **ret_why)
+source_group_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, struct source_group *ret,
+    const char **ret_why)
 {
 	const char *name;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A directory and its mapping rules made ready for reading: presets filled in, DNs normalised, values folded, and the list of attributes to
- * ask the server for.
+ * A directory and its mapping rules made ready for reading: presets filled in, DNs normalised, values folded, and the list of
+ * attributes to ask the server for.
  */
 #include "source_int.h"
 
@@ -15,8 +15,8 @@
 #define ATTRIBUTES_MAX 128
 
 static const char *const always_asked[] = {
-	"entryUUID", "displayName", "cn", "mail", "c", "departmentNumber", "employeeNumber", "sn", "givenName", "l", "mobile", "telephoneNumber",
-	"postalCode", "st", "street", "title", "pwdAccountLockedTime",
+	"entryUUID", "displayName", "cn", "mail", "c", "departmentNumber", "employeeNumber", "sn", "givenName", "l", "mobile",
+	"telephoneNumber", "postalCode", "st", "street", "title", "pwdAccountLockedTime",
 };
 
 static bool
