@@ -27,6 +27,8 @@ int session_find(struct op *op, const struct request *request, struct session **
 int session_create(struct op *op, const char *user_id, const char *amr, struct session **ret, char **ret_cookie) MUST_CHECK;
 /* Inside db_run: ends a session and the authorizations that came of it; op->svc->on_end after the commit. */
 int session_end(struct op *op, const char *session_id, const char *why) MUST_CHECK;
+/* Removes what is over for a day; a job calls it. */
+int session_purge(struct op *op) MUST_CHECK;
 void session_set_cookie(struct reply *reply, const char *cookie);
 void session_clear_cookie(struct reply *reply);
 

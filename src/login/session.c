@@ -26,6 +26,9 @@
 #define ID_LENGTH (UUID_TEXT_BYTES - 1)
 #define SECRET_LENGTH 43
 #define TOUCH_MS 60000
+/* kept this long after their end, for whoever asks what happened yesterday; in pieces, so that no writer waits long */
+#define PURGE_KEEP_MS INT64_C(86400000)
+#define PURGE_LIMIT 500
 
 struct finding {
 	const char *id;
@@ -173,4 +176,21 @@ void
 session_clear_cookie(struct reply *reply)
 {
 	reply_header(reply, "Set-Cookie", COOKIE "=" COOKIE_FLAGS "; Max-Age=0");
+}
+
+static int
+purge_body(struct op *op, void *count)
+{
+	return db_session_purge(op, op->now_ms - PURGE_KEEP_MS, PURGE_LIMIT, count);
+}
+
+int
+session_purge(struct op *op)
+{
+	int64_t count = PURGE_LIMIT;
+	int rc = 0;
+
+	while (!rc && count == PURGE_LIMIT)
+		rc = db_run(op, purge_body, &count);
+	return rc;
 }

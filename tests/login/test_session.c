@@ -220,6 +220,28 @@ disable_body(struct op *o, void *arg)
 	return users_set_local(o, user_id, false, "test");
 }
 
+static int
+read_row_body(struct op *o, void *arg)
+{
+	struct session_row *row;
+
+	return db_session_read(o, arg, &row);
+}
+
+Test(session, is_removed_a_day_after_its_end)
+{
+	char *id;
+
+	cr_assert_eq(db_run(op, create_body, NULL), 0);
+	id = op_strdup(op, made->id);
+	op->now_ms = made->until_ms + INT64_C(86400000);
+	cr_assert_eq(session_purge(op), 0, "%s", op_failure(op));
+	cr_expect_eq(db_read(op, read_row_body, id), 0, "still there");
+	op->now_ms += 1;
+	cr_assert_eq(session_purge(op), 0, "%s", op_failure(op));
+	cr_expect_eq(db_read(op, read_row_body, id), ERR_NOT_FOUND);
+}
+
 Test(session, dies_with_its_person)
 {
 	cr_assert_eq(db_run(op, create_body, NULL), 0);
