@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The table of live access tokens in memory: a cache for introspection.  Filled when a token is seen for the first time, emptied by
- * settled commits before those are acknowledged (op->svc->on_end), bounded in size.  What is not in it is looked up.
+ * The table of live access tokens in memory: a cache for introspection.  Filled when a token is seen for the first time,
+ * emptied by settled commits before those are acknowledged (op->svc->on_end), bounded in size.  What is not in it is looked
+ * up.
  *
  *     uint64_t mark = live_mark(live, &ids);          // before the database is read
  *     ... the database says that the token lives ...
  *     live_put(op, hash, &ids, mark, &token);         // kept, but not found if something ended since the mark
  *
- * How an end reaches it: ids fall into 65,536 slots, each with a counter.  An end moves the counters of its ids on; a token remembers
- * the sum of its counters and is found only while the sum is the same.  Two ids that share a slot cost a look-up, never a wrong answer.
- * Every function takes op->svc->live NULL: then nothing is kept.
+ * How an end reaches it: ids fall into 65,536 slots, each with a counter.  An end moves the counters of its ids on; a token
+ * remembers the sum of its counters and is found only while the sum is the same.  Two ids that share a slot cost a look-up,
+ * never a wrong answer. Every function takes op->svc->live NULL: then nothing is kept.
  */
 #ifndef KW_ISSUE_LIVE_H
 #define KW_ISSUE_LIVE_H

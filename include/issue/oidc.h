@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The OpenID provider: OpenID Connect Core and Discovery 1.0, RP-Initiated Logout 1.0, OAuth 2.0 (RFC 6749, 6750, 7009, 7636, 7662,
- * 8414, 9068, 9207) within the limits of RFC 9700.  A file a step in src/issue; src/issue/README says what is offered and what was decided.
+ * The OpenID provider: OpenID Connect Core and Discovery 1.0, RP-Initiated Logout 1.0, OAuth 2.0 (RFC 6749, 6750, 7009, 7636,
+ * 7662, 8414, 9068, 9207) within the limits of RFC 9700.  A file a step in src/issue; src/issue/README says what is offered
+ * and what was decided.
  */
 #ifndef KW_ISSUE_OIDC_H
 #define KW_ISSUE_OIDC_H

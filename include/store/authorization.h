@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Authorizations: what a person's session lets an application do.  A row is made with its code, carries the refresh tokens, and ends
- * once; everything that was issued from it ends with it.  Also the list of access tokens revoked one by one.
+ * Authorizations: what a person's session lets an application do.  A row is made with its code, carries the refresh tokens,
+ * and ends once; everything that was issued from it ends with it.  Also the list of access tokens revoked one by one.
  *
  * All inside db_run (writing) or db_run and db_read (reading); rows belong to the op.
  */
@@ -39,8 +39,8 @@ int db_authorization_create(struct op *op, const struct authorization *row) MUST
 /* ERR_NOT_FOUND. */
 int db_authorization_read(struct op *op, const char *id, struct authorization **ret) MUST_CHECK;
 /*
- * Uses the code: one conditional update that checks application, redirect URI, single use, expiry, end, person and session.  refresh_seq 1
- * starts refresh tokens, 0 gives none.  *ret_done false: a condition did not hold and nothing was changed.
+ * Uses the code: one conditional update that checks application, redirect URI, single use, expiry, end, person and session.
+ * refresh_seq 1 starts refresh tokens, 0 gives none.  *ret_done false: a condition did not hold and nothing was changed.
  */
 int db_authorization_use_code(struct op *op, const char *id, const char *app_id, const char *redirect_uri, int64_t refresh_seq,
     int64_t refresh_until_ms, bool *ret_done) MUST_CHECK;

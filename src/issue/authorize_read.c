@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The parameters of an authorization request, one function each in the order of OpenID Connect Core 3.1.2.1.  Unknown ones are ignored.
- * The sentences of failures go to the application as error_description: plain words that repeat nothing of the request.
+ * The parameters of an authorization request, one function each in the order of OpenID Connect Core 3.1.2.1.  Unknown ones
+ * are ignored. The sentences of failures go to the application as error_description: plain words that repeat nothing of the
+ * request.
  */
 #include "authorize_int.h"
 

@@ -100,8 +100,8 @@ find_regions(struct op *op, const struct catalog_snapshot *c)
 }
 
 /*
- * Every location that a grant reaches: the named one and all below it; all there are for a grant that is not bound to a place.  Regions
- * stand for their locations and are not named.
+ * Every location that a grant reaches: the named one and all below it; all there are for a grant that is not bound to a
+ * place.  Regions stand for their locations and are not named.
  */
 static json_t *
 reached_locations(struct op *op, const struct catalog_snapshot *c, const struct held *held, size_t n)

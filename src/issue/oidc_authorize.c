@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The authorization endpoint (RFC 6749 3.1, OpenID Connect Core 3.1.2), from the request to the code.  Read oidc_authorize last in
- * this file first: application and redirect URI, then the rest of the request (authorize_read.c), then the session.  Until the redirect URI is
- * known to be registered every failure is a page of ours; from then on it goes back to the application.
+ * The authorization endpoint (RFC 6749 3.1, OpenID Connect Core 3.1.2), from the request to the code.  Read the last function
+ * first: application and redirect URI, then the rest of the request (authorize_read.c), then the session.  Until the redirect
+ * URI is known to be registered every failure is a page of ours; from then on it goes back to the application.
  */
 #include "authorize_int.h"
 

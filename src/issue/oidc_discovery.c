@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What this provider can do, for OpenID Connect Discovery 1.0 and RFC 8414, and its keys.  Every line is true and is kept by a test;
- * what is not offered is not listed.
+ * What this provider can do, for OpenID Connect Discovery 1.0 and RFC 8414, and its keys.  Every line is true and is kept by
+ * a test; what is not offered is not listed.
  */
 #include "oidc_int.h"
 

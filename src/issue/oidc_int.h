@@ -42,15 +42,24 @@ bool scope_has(const char *scope, const char *name);
 bool scope_is_within(const char *narrow, const char *wide);
 /* The application may be given this scope: the standard ones, or those that its object lists. */
 bool scope_is_allowed(const struct catalog_app *app, const char *name, size_t n);
-/* What is granted of what was asked for a person: unknown and not allowed ones are left out.  ERR_INVALID_SCOPE: bad characters, or nothing left. */
+/*
+ * What is granted of what was asked for a person: unknown and not allowed ones are left out.  ERR_INVALID_SCOPE: bad
+ * characters, or nothing left.
+ */
 int scope_settle(struct op *op, const struct catalog_app *app, const char *asked, char **ret) MUST_CHECK;
-/* The same for a service on its own behalf: only scopes that its object lists, never those that speak of a person.  asked NULL: all of them. */
+/*
+ * The same for a service on its own behalf: only scopes that its object lists, never those that speak of a person.  asked
+ * NULL: all of them.
+ */
 int scope_settle_service(struct op *op, const struct catalog_app *app, const char *asked, char **ret) MUST_CHECK;
 
 /* ---- pkce.c (RFC 7636) ---- */
 
 bool pkce_is_challenge(const char *challenge);
-/* False unless challenge is the S256 of the verifier; both NULL is true; one without the other is false (RFC 9700 2.1.1: downgrade). */
+/*
+ * False unless challenge is the S256 of the verifier; both NULL is true; one without the other is false (RFC 9700 2.1.1:
+ * downgrade).
+ */
 bool pkce_fits(struct op *op, const char *challenge, const char *verifier);
 
 /* ---- code.c: codes and refresh tokens ---- */
@@ -68,14 +77,17 @@ int authorization_end(struct op *op, const char *id, const char *user_id, const 
 
 /* Nothing of the authorization has ended: itself, its time, its session, its person (ASVS 7.4.1, 7.4.2). */
 bool authorization_is_alive(const struct op *op, const struct authorization *a);
-/* How long a refresh token made now may lie unused; at most until the absolute end after the sign-in.  Not after now: none may be made. */
+/*
+ * How long a refresh token made now may lie unused; at most until the absolute end after the sign-in.  Not after now: none
+ * may be made.
+ */
 int64_t refresh_until(const struct op *op, const struct authorization *a);
 
 /* ---- oidc_client.c ---- */
 
 /*
- * Who calls the token endpoint and its kin: client_secret_basic, client_secret_post, or none for public applications.  ERR_INVALID_CLIENT (and
- * the WWW-Authenticate header), ERR_INVALID.  Fills op->caller.
+ * Who calls the token endpoint and its kin: client_secret_basic, client_secret_post, or none for public applications.
+ * ERR_INVALID_CLIENT (and the WWW-Authenticate header), ERR_INVALID.  Fills op->caller.
  */
 int client_authenticate(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app **ret) MUST_CHECK;
 bool client_has_secret(const struct catalog_app *app);
@@ -139,7 +151,10 @@ int token_id(struct op *op, const struct catalog_app *app, const struct authoriz
     const char *access_token, char **ret) MUST_CHECK;
 /* Signature, class, issuer and time; whether it is still alive says token_is_alive.  ERR_INVALID_TOKEN. */
 int token_verify_access(struct op *op, const char *token, struct access *ret) MUST_CHECK;
-/* Inside db_read: not revoked, and authorization, session and person alive; *ret_a is then the authorization, NULL for a service's token. */
+/*
+ * Inside db_read: not revoked, and authorization, session and person alive; *ret_a is then the authorization, NULL for a
+ * service's token.
+ */
 int token_is_alive(struct op *op, const struct access *access, bool *ret_alive, struct authorization **ret_a) MUST_CHECK;
 /* An ID token of ours as a hint: expired is fine (OpenID Connect Core 3.1.2.1).  ERR_INVALID_TOKEN. */
 int token_verify_hint(struct op *op, const char *token, json_t **ret_claims) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Introspection (RFC 7662).  An access token is looked for in memory by its hash; only on a miss it is verified and the database asked
- * whether it lives.  The application comes from the catalog, so a hit touches neither database nor signature.
+ * Introspection (RFC 7662).  An access token is looked for in memory by its hash; only on a miss it is verified and the
+ * database asked whether it lives.  The application comes from the catalog, so a hit touches neither database nor signature.
  */
 #include "oidc_int.h"
 

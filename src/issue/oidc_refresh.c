@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Refreshing (RFC 6749 6, RFC 9700 4.14): every refresh token is good once.  Its number is in it under our MAC, the row knows which
- * number is good now; one conditional update moves it on.  An older number that is authentic means that somebody has a copy: the whole
- * authorization ends.  A forged one never gets as far as the database.
+ * Refreshing (RFC 6749 6, RFC 9700 4.14): every refresh token is good once.  Its number is in it under our MAC, the row knows
+ * which number is good now; one conditional update moves it on.  An older number that is authentic means that somebody has a
+ * copy: the whole authorization ends.  A forged one never gets as far as the database.
  */
 #include "oidc_int.h"
 

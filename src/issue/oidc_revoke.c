@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Revocation (RFC 7009) and tidying up.  A refresh token takes its whole authorization along, an access token only itself.  200 is said
- * only when the end is durable (the reply rides with the commit); a token that is unknown or another application's is answered 200 without effect (RFC 7009 2.2).
+ * Revocation (RFC 7009) and tidying up.  A refresh token takes its whole authorization along, an access token only itself.
+ * 200 is said only when the end is durable (the reply rides with the commit); a token that is unknown or another
+ * application's is answered 200 without effect (RFC 7009 2.2).
  */
 #include "oidc_int.h"
 

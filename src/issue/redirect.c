@@ -6,7 +6,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* The length of the loopback origin without its port, 0 when it is none.  Never "localhost": a name can lead anywhere (RFC 8252 8.3). */
+/*
+ * The length of the loopback origin without its port, 0 when it is none.  Never "localhost": a name can lead anywhere (RFC
+ * 8252 8.3).
+ */
 static size_t
 loopback_length(const char *uri)
 {

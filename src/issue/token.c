@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Access tokens (RFC 9068) and ID tokens (OpenID Connect Core 2): what they say, and whether one that comes back is ours and alive.
- * The two are told apart by client_id, which every access token has and no ID token ever (RFC 8725 3.11, 3.12), because an application
- * may ask for access tokens of typ JWT.
+ * Access tokens (RFC 9068) and ID tokens (OpenID Connect Core 2): what they say, and whether one that comes back is ours and
+ * alive. The two are told apart by client_id, which every access token has and no ID token ever (RFC 8725 3.11, 3.12),
+ * because an application may ask for access tokens of typ JWT.
  */
 #include "oidc_int.h"
 

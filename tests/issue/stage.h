@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A stage for the tests of the OpenID provider: a database of its own, keys, applications, two people with a session each, and handlers
- * called as src/routes.c calls them.  Include it once in a test; use TestSuite(name, .init = stage_open, .fini = stage_close).
+ * A stage for the tests of the OpenID provider: a database of its own, keys, applications, two people with a session each,
+ * and handlers called as src/routes.c calls them.  Include it once in a test; use TestSuite(name, .init = stage_open, .fini =
+ * stage_close).
  */
 #ifndef KW_TESTS_ISSUE_STAGE_H
 #define KW_TESTS_ISSUE_STAGE_H
