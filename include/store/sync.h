@@ -74,11 +74,13 @@ int db_sync_group_list(struct op *op, int64_t number, struct sync_group **ret, s
 int db_sync_edge_add(struct op *op, int64_t number, int64_t group_seq, const unsigned char *hashes, size_t n) MUST_CHECK;
 int db_sync_edge_last(struct op *op, int64_t number, int64_t *ret_group_seq) MUST_CHECK;
 /* Groups that this DN is directly in. */
-int db_sync_edge_parents(struct op *op, int64_t number, const unsigned char hash[static SYNC_HASH_BYTES], int64_t **ret, size_t *ret_n) MUST_CHECK;
+int db_sync_edge_parents(struct op *op, int64_t number, const unsigned char hash[static SYNC_HASH_BYTES],
+    int64_t **ret, size_t *ret_n) MUST_CHECK;
 
 /* A person of the staged range and a group that he is directly in. */
 struct sync_edge { const char *external_id; int64_t group_seq; };
-int db_sync_edge_range(struct op *op, int64_t number, const char *after, const char *last, struct sync_edge **ret, size_t *ret_n) MUST_CHECK;
+int db_sync_edge_range(struct op *op, int64_t number, const char *after, const char *last,
+    struct sync_edge **ret, size_t *ret_n) MUST_CHECK;
 
 /* Removes a slice of what a run staged; *ret_has_more says that there is some left. */
 int db_sync_stage_drop(struct op *op, int64_t number, bool *ret_has_more) MUST_CHECK;
@@ -90,7 +92,8 @@ struct sync_plan_row {
 	const char *external_id, *login, *display_name, *why, *body;
 };
 int db_sync_plan_add(struct op *op, const char *run_id, const struct sync_plan_row *v, size_t n) MUST_CHECK;
-int db_sync_plan_page(struct op *op, const char *run_id, int64_t after_seq, size_t limit, struct sync_plan_row **ret, size_t *ret_n) MUST_CHECK;
+int db_sync_plan_page(struct op *op, const char *run_id, int64_t after_seq, size_t limit,
+    struct sync_plan_row **ret, size_t *ret_n) MUST_CHECK;
 /* Removes a slice of a run's plan. */
 int db_sync_plan_drop(struct op *op, const char *run_id, bool *ret_has_more) MUST_CHECK;
 /* A finished run older than before_ms that still has plan rows; NULL when none. */

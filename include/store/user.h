@@ -49,7 +49,10 @@ int db_user_find_external(struct op *op, const char *directory_id, const char *e
 /* Everybody with that folded login, or mail, ordered by id; at most limit. */
 int db_user_find_login(struct op *op, const char *login_key, struct user ***ret, size_t *ret_n) MUST_CHECK;
 int db_user_find_mail(struct op *op, const char *mail_key, struct user ***ret, size_t *ret_n) MUST_CHECK;
-/* Page of accounts after the given id (NULL: from the start); state NULL: any; directory_id NULL: any; query: folded part of login or name at their start, or NULL. */
+/*
+ * Page of accounts after the given id (NULL: from the start); state NULL: any; directory_id NULL: any; query: folded, what login or
+ * name begin with, or NULL.
+ */
 int db_user_list(struct op *op, const char *after, const char *state, const char *directory_id, const char *query, size_t limit,
     struct user **ret, size_t *ret_n) MUST_CHECK;
 /* Aligned with external_ids: ret[i] is NULL where no account is known.  One statement for 32 of them. */
@@ -57,7 +60,8 @@ int db_user_find_many(struct op *op, const char *directory_id, const char *const
 /* The same by id. */
 int db_user_read_many(struct op *op, const char *const *ids, size_t n, struct user ***ret) MUST_CHECK;
 /* Accounts of a directory after the given external id, in its order; at most limit. */
-int db_user_marks(struct op *op, const char *directory_id, const char *after, size_t limit, struct user_mark **ret, size_t *ret_n) MUST_CHECK;
+int db_user_marks(struct op *op, const char *directory_id, const char *after, size_t limit,
+    struct user_mark **ret, size_t *ret_n) MUST_CHECK;
 /* Accounts whose directory_until has passed by and whom the directory's side still calls active; at most limit. */
 int db_user_list_over(struct op *op, int64_t now_ms, size_t limit, struct user ***ret, size_t *ret_n) MUST_CHECK;
 /* How many accounts a directory has, and how many of them are active. */
@@ -78,7 +82,8 @@ int db_grant_list(struct op *op, const char *user_id, int64_t now_ms, struct gra
 /* Grants of rules recorded as current, of many people, ordered by user_id. */
 int db_grant_list_rules(struct op *op, const char *const *user_ids, size_t n, struct grant **ret, size_t *ret_n) MUST_CHECK;
 /* The same of a directory's accounts with after < external_id <= last, in that order; user_id is the external id. */
-int db_grant_range_rules(struct op *op, const char *directory_id, const char *after, const char *last, struct grant **ret, size_t *ret_n) MUST_CHECK;
+int db_grant_range_rules(struct op *op, const char *directory_id, const char *after, const char *last,
+    struct grant **ret, size_t *ret_n) MUST_CHECK;
 /* Inside db_run; ids are made here.  Ending keeps what was known and records that it held until op->now_ms. */
 int db_grant_add(struct op *op, const struct grant *v, size_t n) MUST_CHECK;
 int db_grant_end(struct op *op, const struct grant *v, size_t n) MUST_CHECK;

@@ -44,7 +44,10 @@ struct sync_counts {
  * directory is under way.  *ret_run: its id, in the op.
  */
 int sync_start(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
-/* Leads a run from the state it is in to its end (done, failed), to frozen, or a preview to its plan.  Takes as long as it takes. */
+/*
+ * Leads a run from the state it is in to its end (done, failed), to frozen (ERR_GUARD), or a preview to its plan.  Takes as long as
+ * it takes.
+ */
 int sync_work(struct op *op, const char *run_id) MUST_CHECK;
 /* sync_work on the lane "sync". */
 int sync_queue(struct op *op, const char *run_id) MUST_CHECK;

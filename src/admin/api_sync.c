@@ -260,7 +260,8 @@ static const char *
 grant_words(struct op *op, const json_t *grant, bool want_rule)
 {
 	const struct catalog_snapshot *catalog = catalog_get(op);
-	const char *role_id = json_get_text(grant, "role"), *location_id = json_get_text(grant, "location"), *rule_id = json_get_text(grant, "rule");
+	const char *role_id = json_get_text(grant, "role"), *location_id = json_get_text(grant, "location");
+	const char *rule_id = json_get_text(grant, "rule");
 	const struct catalog_role *role = role_id ? catalog_role_by_id(catalog, role_id) : NULL;
 	const struct catalog_location *location = location_id ? catalog_location_by_id(catalog, location_id) : NULL;
 	const struct catalog_rule *rule = rule_id ? catalog_rule_by_id(catalog, rule_id) : NULL;

@@ -72,7 +72,8 @@ view_grants(struct op *op, const struct user *user, struct shape_list *ret)
 	views = op_alloc(op, n * sizeof(*views));
 	for (size_t i = 0; i < n; i++) {
 		const struct catalog_role *role = catalog_role_by_id(catalog, grants[i].role_id);
-		const struct catalog_location *location = grants[i].location_id ? catalog_location_by_id(catalog, grants[i].location_id) : NULL;
+		const struct catalog_location *location =
+		    grants[i].location_id ? catalog_location_by_id(catalog, grants[i].location_id) : NULL;
 
 		views[i] = (struct shape_grant_view){
 			.role = role ? role->body->name : grants[i].role_id,

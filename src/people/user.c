@@ -81,7 +81,8 @@ audit_created(struct op *op, const struct user *user, const struct change_source
 {
 	return audit_record(op, EV_USER_CREATE, user->id,
 	    FACTS(PERSONAL("login", user->login), PERSONAL("display_name", user->display_name), PERSONAL("mail", user->mail),
-	        FACT("directory", user->directory_id), FACT("state", "active"), FACT("why", source->kind), FACT("run", source_run(source))));
+	        FACT("directory", user->directory_id), FACT("state", "active"), FACT("why", source->kind),
+	        FACT("run", source_run(source))));
 }
 
 static int

@@ -14,8 +14,8 @@ SQL_DEFINE(grant_list,
     "SELECT " COLUMNS " FROM grants g WHERE g.user_id = $1 AND g.recorded_until IS NULL AND g.valid_from <= $2"
     " AND (g.valid_until IS NULL OR g.valid_until > $2) ORDER BY g.id");
 SQL_DEFINE(grant_list_rules,
-    "SELECT " COLUMNS " FROM grants g WHERE g.user_id IN (" MANY ") AND g.recorded_until IS NULL AND g.valid_until IS NULL AND g.source_kind = 'rule'"
-    " ORDER BY g.user_id, g.id");
+    "SELECT " COLUMNS " FROM grants g WHERE g.user_id IN (" MANY ") AND g.recorded_until IS NULL AND g.valid_until IS NULL"
+    " AND g.source_kind = 'rule' ORDER BY g.user_id, g.id");
 /* The cross join keeps the order of the accounts: each one's grants are looked up by the index. */
 SQL_DEFINE(grant_range_rules,
     "SELECT g.id, u.external_id, g.role_id, g.location_id, g.valid_from, g.valid_until, g.source_kind, g.source_id, g.source_version"

@@ -104,8 +104,9 @@ db_sync_run_write(struct op *op, const struct sync_run_row *run, const char *fro
 {
 	int64_t changed;
 	int rc = db_exec(op, &sync_run_write,
-	    ARGS(TEXT_(run->id), TEXT_(run->state), TEXT_(run->catalog_mark), TEXT_(run->counts), TEXT_(run->plan_hash), TEXT_(run->failure),
-	        INT_(run->applied_seq), INT_(op->now_ms), run->finished_ms ? INT_(run->finished_ms) : NULL_, TEXT_(run->approved_by),
+	    ARGS(TEXT_(run->id), TEXT_(run->state), TEXT_(run->catalog_mark), TEXT_(run->counts), TEXT_(run->plan_hash),
+	        TEXT_(run->failure), INT_(run->applied_seq), INT_(op->now_ms), run->finished_ms ? INT_(run->finished_ms) : NULL_,
+	        TEXT_(run->approved_by),
 	        TEXT_(from_state)), &changed);
 
 	if (!rc && !changed)

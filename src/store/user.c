@@ -31,7 +31,8 @@ SQL_DEFINE(user_list_over,
 SQL_DEFINE(user_marks,
     "SELECT id, external_id, digest, state, directory_state FROM users WHERE directory_id = $1 AND external_id > $2"
     " ORDER BY external_id LIMIT $3");
-SQL_DEFINE(user_count, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN state = 'active' THEN 1 ELSE 0 END), 0) FROM users WHERE directory_id = $1");
+SQL_DEFINE(user_count,
+    "SELECT COUNT(*), COALESCE(SUM(CASE WHEN state = 'active' THEN 1 ELSE 0 END), 0) FROM users WHERE directory_id = $1");
 /*
  * Falls from active to disabled, not changes of the reason: the state before ended where this one begins.  What an approved run
  * did had its yes.

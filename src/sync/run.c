@@ -26,7 +26,8 @@ start_body(struct op *op, void *arg)
 	if (rc)
 		return rc;
 	if (n)
-		return op_fail(op, ERR_CONFLICT, "run %s of this directory is under way (%s); wait for it, then start again", active[0].id, active[0].state);
+		return op_fail(op, ERR_CONFLICT, "run %s of this directory is under way (%s); wait for it, then start again",
+		    active[0].id, active[0].state);
 	return db_sync_run_add(op, run);
 }
 
@@ -244,7 +245,8 @@ approve_body(struct op *op, void *arg)
 	if (strcmp(run->state, "frozen"))
 		return op_fail(op, ERR_CONFLICT, "run %s does not wait for approval: it is %s", run_id, run->state);
 	if (strcmp(run->catalog_mark, catalog_get(op)->mark))
-		return op_fail(op, ERR_CONFLICT, "roles, rules or locations have changed since that plan was made; start a new run and look at its plan");
+		return op_fail(op, ERR_CONFLICT,
+		    "roles, rules or locations have changed since that plan was made; start a new run and look at its plan");
 	rc = db_sync_run_active(op, run->directory_id, &active, &n);
 	if (rc)
 		return rc;

@@ -110,7 +110,8 @@ gate_body(struct op *op, void *arg)
 	row.counts = counts_write(op, &run->counts);
 	row.state = gate->is_frozen ? "frozen" : "applying";
 	if (gate->is_frozen)
-		row.failure = op_printf(op, "it would disable %lld active accounts, after %lld in the last 24 hours; without approval the limit is %lld",
+		row.failure = op_printf(op,
+		    "it would disable %lld active accounts, after %lld in the last 24 hours; without approval the limit is %lld",
 		    (long long)run->counts.losing, (long long)run->counts.disabled_lately, (long long)run->counts.limit);
 	for (size_t i = 0; !rc && i < n; i++) {
 		if (gate->is_frozen && !strcmp(frozen[i].plan_hash, row.plan_hash)) {
@@ -161,7 +162,8 @@ step_guard(struct op *op, struct run *run)
 	run->row->state = gate.state;
 	if (!strcmp(gate.state, "frozen")) {
 		metric_add(METRIC_sync_failed_total, 1);
-		log_line(LOG_LEVEL_WARNING, "sync.frozen", "run", run->row->id, "losing", op_printf(op, "%lld", (long long)run->counts.losing),
+		log_line(LOG_LEVEL_WARNING, "sync.frozen", "run", run->row->id,
+		    "losing", op_printf(op, "%lld", (long long)run->counts.losing),
 		    "limit", op_printf(op, "%lld", (long long)run->counts.limit), NULL);
 	}
 	return 0;
@@ -407,5 +409,7 @@ sync_work(struct op *op, const char *run_id)
 		record_failure(op, &run, op_failure(op));
 	if (!rc)
 		rc = clean_after(op, &run);
+	if (!rc && is_in(&run, "frozen"))
+		return op_fail(op, ERR_GUARD, "run %s waits for approval: it would disable too many", run_id);
 	return rc;
 }

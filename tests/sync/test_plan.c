@@ -254,6 +254,29 @@ Test(plan, a_flawed_entry_is_neither_changed_nor_gone)
 	cr_expect_str_eq(plan.rows[0].action, "skip");
 }
 
+static void
+run_with_skips(int skips)
+{
+	struct reading r = reading_begin(false);
+
+	tell_person(r.stage, &(struct entry){ .n = 1, .login = "ada" });
+	for (int i = 0; i < skips; i++)
+		cr_assert_eq(stage_reader.skipped(op, uuid_of(50 + i), dn_of("flawed"), "no login name", r.stage), 0);
+	tell_group(r.stage, 91, "nurses", NAMES("ada"));
+	cr_assert_str_eq(work(&r)->state, "done");
+}
+
+/* Told once, not with every run: an unchanged one writes nothing. */
+Test(plan, skipped_entries_in_the_audit)
+{
+	run_with_skips(1);
+	cr_expect_eq(count(&test_count_event, "sync.entry_skipped"), 1);
+	run_with_skips(1);
+	cr_expect_eq(count(&test_count_event, "sync.entry_skipped"), 1);
+	run_with_skips(2);
+	cr_expect_eq(count(&test_count_event, "sync.entry_skipped"), 3);
+}
+
 /* More people than a page of the merge, on both sides, known ones and new ones mixed. */
 Test(plan, pages)
 {
