@@ -97,7 +97,7 @@ find_access(struct op *op, const char *token, const unsigned char *hash, struct 
 }
 
 static int
-introspect_access(struct op *op, struct reply *reply, const struct catalog_app *app, const char *token)
+introspect_access(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app *app, const char *token)
 {
 	unsigned char hash[SHA256_BYTES];
 	struct live_token found;
@@ -106,6 +106,8 @@ introspect_access(struct op *op, struct reply *reply, const struct catalog_app *
 	sha256(token, strlen(token), hash);
 	if (live_find(op, hash, &found))
 		metric_add(METRIC_introspect_memory_total, 1);
+	else if (route_is_on_loop(request))
+		return op_fail(op, ERR_BUSY, "the token is not in memory");
 	else
 		rc = find_access(op, token, hash, &found);
 	if (rc)
@@ -163,10 +165,9 @@ introspect(struct op *op, const struct request *request, struct reply *reply, co
 		return op_fail(op, ERR_INVALID_CLIENT, "a public application may not introspect");
 	if (!token)
 		return op_fail(op, ERR_INVALID, "parameter token is missing");
-	metric_add(METRIC_introspect_total, 1);
-	if (refresh_parse(op, token, &id, &seq))
-		return introspect_refresh(op, reply, app, id, seq);
-	return introspect_access(op, reply, app, token);
+	if (!refresh_parse(op, token, &id, &seq))
+		return introspect_access(op, request, reply, app, token);
+	return route_is_on_loop(request) ? ERR_BUSY : introspect_refresh(op, reply, app, id, seq);
 }
 
 HANDLER(oidc_introspect)
@@ -176,5 +177,9 @@ HANDLER(oidc_introspect)
 
 	if (!rc)
 		rc = introspect(op, request, reply, app);
+	/* what memory does not know, and every refusal, which is audited, needs the database */
+	if (rc && route_is_on_loop(request))
+		return route_take_lane(request);
+	metric_add(METRIC_introspect_total, 1);
 	return client_refused(op, app, rc);
 }
