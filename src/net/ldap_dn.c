@@ -87,6 +87,8 @@ short_type(const char *type)
 		{ "0.9.2342.19200300.100.1.25", "dc" }, { "domaincomponent", "dc" },
 	};
 
+	if (strlen(type) < 6)           /* all others are longer, and most names come short already */
+		return type;
 	for (size_t i = 0; i < countof(types); i++)
 		if (strcmp(types[i].other, type) == 0)
 			return types[i].type;
@@ -102,7 +104,14 @@ is_type_char(char c)
 static bool
 is_plain_char(char c)
 {
-	return c >= ' ' && c < 0x7f && !strchr(",+\"\\<>;=#", c);
+	if (c < ' ' || c > '~')
+		return false;
+	switch (c) {
+	case ',': case '+': case '"': case '\\': case '<': case '>': case ';': case '=': case '#':
+		return false;
+	default:
+		return true;
+	}
 }
 
 /* One "type=value" of plain ASCII at *from; copies it normalised to *to.  False when it is not that plain. */

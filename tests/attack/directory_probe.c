@@ -19,6 +19,7 @@
  */
 #include "../people/objects.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/time.h"
@@ -105,9 +106,19 @@ count_skipped(struct op *run, const char *id, const char *dn, const char *why, v
 	return 0;
 }
 
+static long
+cpu_ms(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+}
+
 static int
 read_all(void)
 {
+	long before = cpu_ms();
 	const struct source_reader reader = { count_person, count_group, count_member, count_skipped, NULL };
 	struct source_summary sum = { 0 };
 	struct source_rules *rules;
@@ -116,8 +127,8 @@ read_all(void)
 	if (!rc)
 		rc = source_read(op, directory, rules, &reader, &sum);
 	tell(rc);
-	printf("people: %lld\ngroups: %lld\nmembers: %lld\nskipped: %lld\n", (long long)sum.people, (long long)sum.groups, (long long)sum.members,
-	    (long long)sum.skipped);
+	printf("people: %lld\ngroups: %lld\nmembers: %lld\nskipped: %lld\ncpu_ms: %ld\n", (long long)sum.people, (long long)sum.groups,
+	    (long long)sum.members, (long long)sum.skipped, cpu_ms() - before);
 	return 0;
 }
 
