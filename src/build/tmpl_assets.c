@@ -72,7 +72,9 @@ link_css(struct tmpl_env *env, const char *file, const char *css, char **ret, si
 	if (!out)
 		return -1;
 	fputs(css, out);
-	return fclose(out) == 0 ? rc : -1;
+	rc = fclose(out) == 0 ? rc : -1;
+	arena_on_free(env->mem, mem_free, *ret);        /* open_memstream made it */
+	return rc;
 }
 
 static void

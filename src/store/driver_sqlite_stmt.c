@@ -18,7 +18,7 @@ prepare(struct op *op, struct sqlite_connection *connection, const struct sql *s
 	if (sqlite3_prepare_v3(connection->connection, sql->text, -1, SQLITE_PREPARE_PERSISTENT, &ret->stmt, NULL) != SQLITE_OK)
 		return sqlite_fail(op, connection->connection, sql->name);
 	for (int i = 0; i < SQLITE_ARGS_MAX; i++) {
-		char name[8];
+		char name[16];
 
 		/* $1 is a name to SQLite: its own numbering follows the order of appearance */
 		snprintf(name, sizeof(name), "$%d", i + 1);
