@@ -92,7 +92,9 @@ find_access(struct op *op, const char *token, const unsigned char *hash, struct 
 	*ret = (struct live_token){ l.access.client_id, l.access.audience, write_answer(op, &l.access), l.access.until_ms };
 	if (l.a && l.a->until_ms < ret->until_ms)
 		ret->until_ms = l.a->until_ms;
-	live_put(op, hash, &ids, mark, ret);
+	/* after a new sign-in the authorization hangs on another session than the token names: its end would not find the entry */
+	if (!l.a || !strcmp(l.a->session_id, l.access.session_id))
+		live_put(op, hash, &ids, mark, ret);
 	return 0;
 }
 

@@ -24,7 +24,7 @@ struct attempt {
 	const char *login, *password, *then;
 	enum web_word login_error, password_error;      /* 0: none (the first word is no error) */
 	struct method_result method;
-	const char *old_session;        /* the browser's session until now; ends */
+	const struct session *old_session;      /* the browser's session until now; ends */
 	const char *cookie;             /* out */
 	bool is_refused;                /* out: the account may not be used, seen in the transaction */
 	const char *user_id;            /* out */
@@ -310,13 +310,12 @@ start_session(struct op *op, struct attempt *a)
 	struct caller caller = op->caller;
 	struct session *session;
 	char *cookie;
-	int rc = 0;
+	int rc;
 
 	/* ASVS 7.2.4: a new id at every sign-in, and the old one is dead */
-	if (a->old_session)
-		rc = session_end(op, a->old_session, "new sign-in");
-	if (!rc)
-		rc = session_create(op, a->user_id, "pwd", &session, &cookie);
+	rc = session_create(op, a->user_id, "pwd", &session, &cookie);
+	if (!rc && a->old_session)
+		rc = session_hand_over(op, a->old_session, session);
 	if (rc)
 		return rc;
 	op->caller.kind = ACTOR_USER;
@@ -360,7 +359,7 @@ finish(struct op *op, struct request *request, struct reply *reply, struct attem
 	op->caller = caller;
 	if (rc)
 		return rc;
-	a->old_session = old ? old->id : NULL;
+	a->old_session = old;
 	op_touch(op);
 	rc = db_run(op, finish_body, a);
 	if (rc)

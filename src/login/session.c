@@ -149,8 +149,8 @@ tell_end(struct op *op, void *notice)
 		op->svc->on_end(op, notice);
 }
 
-int
-session_end(struct op *op, const char *session_id, const char *why)
+static int
+end_row(struct op *op, const char *session_id, const char *why)
 {
 	struct end_notice *notice = op_alloc(op, sizeof(*notice));
 	bool has_ended = false;
@@ -158,12 +158,31 @@ session_end(struct op *op, const char *session_id, const char *why)
 
 	if (rc || !has_ended)
 		return rc;
-	rc = db_authorization_end_session(op, session_id, why, NULL);
-	if (!rc)
-		rc = audit_record(op, EV_SESSION_END, session_id, FACTS(FACT("reason", why)));
+	rc = audit_record(op, EV_SESSION_END, session_id, FACTS(FACT("reason", why)));
 	*notice = (struct end_notice){ .session_id = op_strdup(op, session_id) };
 	db_on_commit(op, tell_end, notice);
 	return rc;
+}
+
+int
+session_end(struct op *op, const char *session_id, const char *why)
+{
+	int rc = end_row(op, session_id, why);
+
+	return rc ? rc : db_authorization_end_session(op, session_id, why, NULL);
+}
+
+int
+session_hand_over(struct op *op, const struct session *old, const struct session *next)
+{
+	int rc = end_row(op, old->id, "new sign-in");
+
+	if (rc)
+		return rc;
+	/* another person at the same browser takes nothing over */
+	if (strcmp(old->user_id, next->user_id) != 0)
+		return db_authorization_end_session(op, old->id, "new sign-in", NULL);
+	return db_authorization_move(op, old->id, next->id, next->user_id);
 }
 
 void

@@ -36,6 +36,8 @@ SQL_DEFINE(authorization_end,
     "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE id = $1 AND ended_ms IS NULL");
 SQL_DEFINE(authorization_end_session,
     "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE session_id = $1 AND ended_ms IS NULL");
+SQL_DEFINE(authorization_move,
+    "UPDATE authorizations SET session_id = $2 WHERE session_id = $1 AND user_id = $3 AND ended_ms IS NULL");
 SQL_DEFINE(authorization_end_user,
     "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE user_id = $1 AND ended_ms IS NULL");
 SQL_DEFINE(authorization_purge,
@@ -170,6 +172,12 @@ int
 db_authorization_end_session(struct op *op, const char *session_id, const char *why, int64_t *ret_count)
 {
 	return end_where(op, &authorization_end_session, session_id, why, ret_count);
+}
+
+int
+db_authorization_move(struct op *op, const char *from_session, const char *to_session, const char *user_id)
+{
+	return db_exec(op, &authorization_move, ARGS(TEXT_(from_session), TEXT_(to_session), TEXT_(user_id)), NULL);
 }
 
 int
