@@ -16,8 +16,6 @@
 
 #define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 #define CLOSE_MS 100
-/* GnuTLS does not know LDAP_OPT_X_TLS_PROTOCOL_MIN in every version, its priorities it does. */
-#define GNUTLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 int
 ldap_url_read(struct op *op, const char *url, bool *ret_is_ldaps, char **ret_host, int *ret_port)
@@ -148,14 +146,10 @@ set_options(struct op *op, struct ldap_link *link, const char *ca_file)
 {
 	int version = LDAP_VERSION3, none = 0, never = LDAP_DEREF_NEVER;
 	int demand = LDAP_OPT_X_TLS_DEMAND, strict = LDAP_OPT_X_TLS_TRY;
-	int least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, crl = LDAP_OPT_X_TLS_CRL_NONE;
+	int least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
 	const struct timeval unlimited = { -1, 0 };
-	char *package = NULL;
-	bool is_gnutls, is_good;
+	bool is_good;
 
-	ldap_get_option(NULL, LDAP_OPT_X_TLS_PACKAGE, &package);
-	is_gnutls = package && strcmp(package, "GnuTLS") == 0;
-	ldap_memfree(package);
 	is_good = ldap_set_option(link->ld, LDAP_OPT_PROTOCOL_VERSION, &version) == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_RESTART, LDAP_OPT_OFF) == 0 &&
@@ -170,9 +164,7 @@ set_options(struct op *op, struct ldap_link *link, const char *ca_file)
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_REQUIRE_SAN, &strict) == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_CACERTDIR, "") == 0 &&
 	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_CACERTFILE, ca_file) == 0 &&
-	    (is_gnutls || ldap_set_option(link->ld, LDAP_OPT_X_TLS_CRLCHECK, &crl) == 0) &&
-	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == 0 &&
-	    (!is_gnutls || ldap_set_option(link->ld, LDAP_OPT_X_TLS_CIPHER_SUITE, GNUTLS_PRIORITIES) == 0);
+	    ldap_set_option(link->ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == 0;
 	return is_good ? 0 : op_fail(op, ERR_INTERNAL, "libldap refuses an option that safety needs");
 }
 
@@ -225,6 +217,24 @@ fail_tls(struct op *op, struct ldap_link *link, const char *url, int code)
 	return rc;
 }
 
+/*
+ * RFC 9325 3.1.1: TLS 1.2 at least.  libldap over GnuTLS takes no notice of PROTOCOL_MIN, and setting a cipher suite there leaks 8 kB a
+ * connection; so the version is looked at once it is known, before anything is sent.
+ */
+static int
+check_version(struct op *op, struct ldap_link *link, const char *url)
+{
+	char *version = NULL;
+	bool is_good;
+	int rc;
+
+	ldap_get_option(link->ld, LDAP_OPT_X_TLS_VERSION, &version);
+	is_good = version && (strstr(version, "1.2") || strstr(version, "1.3"));
+	rc = is_good ? 0 : op_fail(op, ERR_LDAP_TLS, "%s offers only %s, which is too old to be safe", url, ldap_words(op, version));
+	ldap_memfree(version);
+	return rc;
+}
+
 static int
 secure(struct op *op, struct ldap_link *link, const struct ldap_options *options)
 {
@@ -235,6 +245,8 @@ secure(struct op *op, struct ldap_link *link, const struct ldap_options *options
 	code = ldap_install_tls(link->ld);      /* verifies chain and name, with REQUIRE_CERT demand */
 	if (code != LDAP_SUCCESS || !ldap_tls_inplace(link->ld))
 		return fail_tls(op, link, options->url, code);
+	if ((rc = check_version(op, link, options->url)) < 0)
+		return rc;
 	/* libldap would dial again by itself after a lost connection, in clear text: it gets an address that leads nowhere. */
 	if (ldap_set_option(link->ld, LDAP_OPT_URI, "ldapi://%2Fdev%2Fnull") != LDAP_OPT_SUCCESS)
 		return op_fail(op, ERR_INTERNAL, "libldap keeps the address of the directory");

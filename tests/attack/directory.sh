@@ -327,7 +327,7 @@ has_not "outcome: ok" "L10: a control never makes a yes of a no"
 
 # --- what stalls or breaks ends by itself
 
-for mode in tcp-silent tls-half tls-drip bind-half bind-drip bind-silent search-silent search-drip; do
+for mode in tcp-silent tls-half tls-drip bind-half bind-drip bind-silent bind-flood search-silent search-drip; do
   lie $mode
   ask find alice
   said DEADLINE "stall: $mode ends at the deadline"

@@ -386,6 +386,8 @@ main(int argc, char **argv)
 	write_file(key, digits);
 	svc.dialer = dialer_new();
 	svc.ldap_pool = ldap_pool_new();
+	audit_close(svc.audit);         /* the keyring opens it with its own key */
+	svc.audit = NULL;
 	rc = keyring_open(op, key);
 	if (rc)
 		fprintf(stderr, "directory_probe: %s\n", op_failure(op));

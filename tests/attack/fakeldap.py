@@ -215,6 +215,9 @@ class Client:
             self.drip(message(number, result(0x61, 0)))
         if self.mode == "bind-silent":
             self.stall()
+        while self.mode == "bind-flood":
+            # answers to questions that nobody asked, as fast as they go
+            self.send(message(0x7000, result(0x65, 0)) * 1000)
         if self.mode == "bind-huge":
             self.send(b"\x30\x84\x3f\xff\xff\xff\x02\x01\x01" + bytes(1000))
             self.stall()
