@@ -95,11 +95,12 @@ mail_body(struct op *op, void *arg)
 static int
 check_mail(struct op *op, struct search *s)
 {
-	struct mail_check check = { .key = text_fold(op->mem, s->name), .person = &s->result->person->change.person };
+	struct mail_check check = { .key = text_fold(op->mem, s->name) };
 	int rc;
 
 	if (s->found != 1 || !s->is_by_mail)
 		return 0;
+	check.person = &s->result->person->change.person;
 	if (!check.key)
 		return op_fail(op, ERR_INVALID, "the name is no UTF-8");
 	rc = db_read(op, mail_body, &check);
