@@ -60,27 +60,22 @@ int db_sync_entry_remove(struct op *op, int64_t number, const int64_t *seqs, siz
 /* All that is staged, the highest seq, and how many of them are people who can be used. */
 int db_sync_entry_count(struct op *op, int64_t number, int64_t *ret_all, int64_t *ret_last, int64_t *ret_people) MUST_CHECK;
 
+#define SYNC_HASH_BYTES 16
+
 struct sync_group {
 	int64_t seq;
 	const char *external_id, *dn, *dn_key, *name;
 	unsigned char digest[32];
+	int64_t n_members;
+	const unsigned char *members;                   /* n_members hashes; given when written, not when listed */
 };
 int db_sync_group_add(struct op *op, int64_t number, const struct sync_group *v, size_t n) MUST_CHECK;
 int db_sync_group_remove(struct op *op, int64_t number, int64_t seq) MUST_CHECK;
+/* Ordered by external id. */
 int db_sync_group_list(struct op *op, int64_t number, struct sync_group **ret, size_t *ret_n) MUST_CHECK;
-
-#define SYNC_HASH_BYTES 16
-/* hashes: n times 16 bytes, members of one group; said twice is said once. */
-int db_sync_edge_add(struct op *op, int64_t number, int64_t group_seq, const unsigned char *hashes, size_t n) MUST_CHECK;
-int db_sync_edge_last(struct op *op, int64_t number, int64_t *ret_group_seq) MUST_CHECK;
-/* Groups that this DN is directly in. */
-int db_sync_edge_parents(struct op *op, int64_t number, const unsigned char hash[static SYNC_HASH_BYTES],
-    int64_t **ret, size_t *ret_n) MUST_CHECK;
-
-/* A person of the staged range and a group that he is directly in. */
-struct sync_edge { const char *external_id; int64_t group_seq; };
-int db_sync_edge_range(struct op *op, int64_t number, const char *after, const char *last,
-    struct sync_edge **ret, size_t *ret_n) MUST_CHECK;
+/* Calls visit for each group with the hashes of its members, which stay valid during the call. */
+int db_sync_group_members(struct op *op, int64_t number,
+    void (*visit)(void *arg, int64_t seq, const unsigned char *members, size_t n), void *arg) MUST_CHECK;
 
 /* Removes a slice of what a run staged; *ret_has_more says that there is some left. */
 int db_sync_stage_drop(struct op *op, int64_t number, bool *ret_has_more) MUST_CHECK;

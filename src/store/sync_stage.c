@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Tables sync_entries, sync_groups and sync_edges: what a run has read, under its number, until it ends. */
+/* Tables sync_entries and sync_groups: what a run has read, under its number, until it ends. */
 #include <string.h>
 
 #include "many_int.h"
@@ -22,23 +22,15 @@ SQL_DEFINE(sync_entry_count,
     "SELECT COUNT(*), COALESCE(MAX(seq), 0), COALESCE(SUM(CASE WHEN is_skipped = 0 THEN 1 ELSE 0 END), 0)"
     " FROM sync_entries WHERE run_no = $1");
 SQL_DEFINE(sync_group_add,
-    "INSERT INTO sync_groups (run_no, seq, external_id, dn, dn_key, name, digest) VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    "INSERT INTO sync_groups (run_no, seq, external_id, dn, dn_key, name, digest, members) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
 SQL_DEFINE(sync_group_remove, "DELETE FROM sync_groups WHERE run_no = $1 AND seq = $2");
-SQL_DEFINE(sync_group_list, "SELECT seq, external_id, dn, dn_key, name, digest FROM sync_groups WHERE run_no = $1 ORDER BY external_id");
-SQL_DEFINE(sync_edge_add, "INSERT INTO sync_edges (run_no, member_hash, group_seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
-SQL_DEFINE(sync_edge_last, "SELECT COALESCE(MAX(group_seq), 0) FROM sync_edges WHERE run_no = $1");
-SQL_DEFINE(sync_edge_parents, "SELECT group_seq FROM sync_edges WHERE run_no = $1 AND member_hash = $2 ORDER BY group_seq");
-/* The cross join keeps the order of the people: each one's edges are looked up by the key. */
-SQL_DEFINE(sync_edge_range,
-    "SELECT e.external_id, g.group_seq FROM sync_entries e CROSS JOIN sync_edges g WHERE e.run_no = $1 AND e.external_id > $2"
-    " AND e.external_id <= $3 AND g.run_no = e.run_no AND g.member_hash = e.dn_hash ORDER BY e.external_id, g.group_seq");
+SQL_DEFINE(sync_group_list,
+    "SELECT seq, external_id, dn, dn_key, name, digest, LENGTH(members) FROM sync_groups WHERE run_no = $1 ORDER BY external_id");
+SQL_DEFINE(sync_group_members, "SELECT seq, members FROM sync_groups WHERE run_no = $1 ORDER BY seq");
 SQL_DEFINE(sync_entry_drop,
     "DELETE FROM sync_entries WHERE run_no = $1 AND seq < (SELECT MIN(seq) + 500 FROM sync_entries WHERE run_no = $1)");
 SQL_DEFINE(sync_group_drop,
-    "DELETE FROM sync_groups WHERE run_no = $1 AND seq < (SELECT MIN(seq) + 500 FROM sync_groups WHERE run_no = $1)");
-SQL_DEFINE(sync_edge_drop,
-    "DELETE FROM sync_edges WHERE run_no = $1 AND member_hash <= (SELECT x.member_hash FROM (SELECT member_hash FROM sync_edges"
-    " WHERE run_no = $1 ORDER BY member_hash LIMIT 1000) x ORDER BY x.member_hash DESC LIMIT 1)");
+    "DELETE FROM sync_groups WHERE run_no = $1 AND seq < (SELECT MIN(seq) + 50 FROM sync_groups WHERE run_no = $1)");
 
 static void
 bytes_read(struct db_rows *rows, int column, unsigned char *ret, size_t n)
@@ -199,7 +191,8 @@ db_sync_group_add(struct op *op, int64_t number, const struct sync_group *v, siz
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = db_exec(op, &sync_group_add,
 		    ARGS(INT_(number), INT_(v[i].seq), TEXT_(v[i].external_id), TEXT_(v[i].dn), TEXT_(v[i].dn_key), TEXT_(v[i].name),
-		        BLOB_(v[i].digest, sizeof(v[i].digest))), NULL);
+		        BLOB_(v[i].digest, sizeof(v[i].digest)),
+		        BLOB_(v[i].members ? (const void *)v[i].members : "", (size_t)v[i].n_members * SYNC_HASH_BYTES)), NULL);
 	return rc;
 }
 
@@ -232,85 +225,24 @@ db_sync_group_list(struct op *op, int64_t number, struct sync_group **ret, size_
 		group->dn_key = db_text_dup(op, rows, 3);
 		group->name = db_text_dup(op, rows, 4);
 		bytes_read(rows, 5, group->digest, sizeof(group->digest));
-		rc = 0;
-	}
-	return db_end(rows, rc);
-}
-
-struct edge_rows {
-	int64_t number, group_seq;
-	const unsigned char *hashes;
-};
-
-static void
-fill_edge(void *arg, size_t row, struct db_value *v)
-{
-	const struct edge_rows *rows = arg;
-
-	v[0] = INT_(rows->number);
-	v[1] = BLOB_(rows->hashes + row * SYNC_HASH_BYTES, SYNC_HASH_BYTES);
-	v[2] = INT_(rows->group_seq);
-}
-
-int
-db_sync_edge_add(struct op *op, int64_t number, int64_t group_seq, const unsigned char *hashes, size_t n)
-{
-	struct edge_rows rows = { number, group_seq, hashes };
-
-	return n ? db_put_many(op, &sync_edge_add, 3, n, fill_edge, &rows) : 0;
-}
-
-int
-db_sync_edge_last(struct op *op, int64_t number, int64_t *ret_group_seq)
-{
-	struct db_rows *rows = NULL;
-	int rc = db_query(op, &sync_edge_last, ARGS(INT_(number)), &rows);
-
-	*ret_group_seq = 0;
-	if (!rc && (rc = db_next(rows)) > 0)
-		*ret_group_seq = db_int(rows, 0);
-	return db_end(rows, rc);
-}
-
-int
-db_sync_edge_parents(struct op *op, int64_t number, const unsigned char hash[static SYNC_HASH_BYTES], int64_t **ret, size_t *ret_n)
-{
-	struct db_rows *rows = NULL;
-	size_t room = 16;
-	int rc = db_query(op, &sync_edge_parents, ARGS(INT_(number), BLOB_(hash, SYNC_HASH_BYTES)), &rows);
-
-	*ret = op_alloc(op, room * sizeof(**ret));
-	*ret_n = 0;
-	while (!rc && (rc = db_next(rows)) > 0) {
-		if (*ret_n == room) {
-			*ret = memcpy(op_alloc(op, room * 2 * sizeof(**ret)), *ret, room * sizeof(**ret));
-			room *= 2;
-		}
-		(*ret)[(*ret_n)++] = db_int(rows, 0);
+		group->n_members = db_int(rows, 6) / SYNC_HASH_BYTES;
 		rc = 0;
 	}
 	return db_end(rows, rc);
 }
 
 int
-db_sync_edge_range(struct op *op, int64_t number, const char *after, const char *last, struct sync_edge **ret, size_t *ret_n)
+db_sync_group_members(struct op *op, int64_t number,
+    void (*visit)(void *arg, int64_t seq, const unsigned char *members, size_t n), void *arg)
 {
 	struct db_rows *rows = NULL;
-	size_t room = 256;
-	int rc = db_query(op, &sync_edge_range, ARGS(INT_(number), TEXT_(after), TEXT_(last)), &rows);
+	int rc = db_query(op, &sync_group_members, ARGS(INT_(number)), &rows);
 
-	*ret = op_alloc(op, room * sizeof(**ret));
-	*ret_n = 0;
 	while (!rc && (rc = db_next(rows)) > 0) {
-		const char *external_id = db_text(rows, 0), *before = *ret_n ? (*ret)[*ret_n - 1].external_id : "";
+		size_t size;
+		const unsigned char *members = db_blob(rows, 1, &size);
 
-		if (*ret_n == room) {
-			*ret = memcpy(op_alloc(op, room * 2 * sizeof(**ret)), *ret, room * sizeof(**ret));
-			room *= 2;
-		}
-		/* many edges of one person in a row: his id is kept once */
-		external_id = strcmp(external_id, before) ? op_strdup(op, external_id) : before;
-		(*ret)[(*ret_n)++] = (struct sync_edge){ external_id, db_int(rows, 1) };
+		visit(arg, db_int(rows, 0), members, size / SYNC_HASH_BYTES);
 		rc = 0;
 	}
 	return db_end(rows, rc);
@@ -322,8 +254,6 @@ db_sync_stage_drop(struct op *op, int64_t number, bool *ret_has_more)
 	int64_t changed = 0;
 	int rc = db_exec(op, &sync_entry_drop, ARGS(INT_(number)), &changed);
 
-	if (!rc && !changed)
-		rc = db_exec(op, &sync_edge_drop, ARGS(INT_(number)), &changed);
 	if (!rc && !changed)
 		rc = db_exec(op, &sync_group_drop, ARGS(INT_(number)), &changed);
 	*ret_has_more = changed > 0;

@@ -12,7 +12,7 @@
 #include "store/user.h"
 #include "sync_int.h"
 
-#define ROWS_MAX 400                    /* plan rows of a chunk */
+#define ROWS_MAX 4000                    /* plan rows of a chunk */
 #define GROUP_ROWS 100
 
 struct apply {
@@ -102,78 +102,51 @@ by_edge(const void *a, const void *b)
 	return order ? order : strcmp(x->member_id, y->member_id);
 }
 
-struct wanted_edges {
-	struct groups *groups;
-	struct membership *v;
-	size_t n, room;
-};
-
-/* Edges between staged groups, with the ids of their rows. */
-static int
-wanted_edges_body(struct op *op, void *arg)
+/* Edges between staged groups, with the ids of their rows; each once. */
+static struct membership *
+wanted_edges(struct op *op, const struct apply *apply, size_t *ret_n)
 {
-	struct wanted_edges *wanted = arg;
-	struct apply *apply = wanted->groups->apply;
-	int rc = 0;
+	const struct graph *graph = apply->graph;
+	struct membership *wanted = op_alloc(op, graph->n_nested * sizeof(*wanted));
+	size_t n = 0;
 
-	wanted->n = 0;
-	for (size_t i = 0; !rc && i < apply->graph->n; i++) {
-		unsigned char hash[SYNC_HASH_BYTES];
-		int64_t *parents;
-		size_t n;
-
-		stage_hash(apply->graph->groups[i].dn_key, hash);
-		rc = db_sync_edge_parents(op, apply->run->row->number, hash, &parents, &n);
-		for (size_t j = 0; !rc && j < n; j++) {
-			size_t parent = graph_group(apply->graph, parents[j]);
-
-			if (parent == MAP_NO_GROUP)
-				continue;
-			if (wanted->n == wanted->room) {
-				struct membership *more = op_alloc(op, (wanted->room * 2 + 64) * sizeof(*more));
-
-				if (wanted->n)
-					memcpy(more, wanted->v, wanted->n * sizeof(*more));
-				wanted->v = more;
-				wanted->room = wanted->room * 2 + 64;
-			}
-			wanted->v[wanted->n++] = (struct membership){
-				.group_id = apply->group_ids[parent], .member_kind = "group", .member_id = apply->group_ids[i],
-				.source_kind = apply->source.kind, .source_id = apply->source.id,
-			};
-		}
-	}
-	return rc;
+	for (size_t i = 0; i < graph->n_nested; i++)
+		wanted[i] = (struct membership){
+			.group_id = apply->group_ids[graph->nested[i][0]], .member_kind = "group",
+			.member_id = apply->group_ids[graph->nested[i][1]],
+			.source_kind = apply->source.kind, .source_id = apply->source.id,
+		};
+	if (graph->n_nested)
+		qsort(wanted, graph->n_nested, sizeof(*wanted), by_edge);
+	for (size_t i = 0; i < graph->n_nested; i++)
+		if (!i || by_edge(&wanted[i], &wanted[i - 1]))
+			wanted[n++] = wanted[i];
+	*ret_n = n;
+	return wanted;
 }
 
-static int
+static void
 compare_edges(struct op *op, struct groups *groups)
 {
-	struct wanted_edges wanted = { .groups = groups };
-	size_t known = 0;
-	int rc = db_read(op, wanted_edges_body, &wanted);
+	size_t n, known = 0;
+	struct membership *wanted = wanted_edges(op, groups->apply, &n);
 
-	if (rc)
-		return rc;
-	groups->joins = op_alloc(op, wanted.n * sizeof(*groups->joins));
+	groups->joins = op_alloc(op, n * sizeof(*groups->joins));
 	groups->leaves = op_alloc(op, groups->n_edges * sizeof(*groups->leaves));
-	if (wanted.n)
-		qsort(wanted.v, wanted.n, sizeof(*wanted.v), by_edge);
 	if (groups->n_edges)
 		qsort(groups->edges, groups->n_edges, sizeof(*groups->edges), by_edge);
-	for (size_t i = 0; i < wanted.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		int order = -1;
 
-		while (known < groups->n_edges && (order = by_edge(&groups->edges[known], &wanted.v[i])) < 0)
+		while (known < groups->n_edges && (order = by_edge(&groups->edges[known], &wanted[i])) < 0)
 			groups->leaves[groups->n_leaves++] = groups->edges[known++].id;
 		if (known < groups->n_edges && !order)
 			known++;
 		else
-			groups->joins[groups->n_joins++] = wanted.v[i];
+			groups->joins[groups->n_joins++] = wanted[i];
 	}
 	while (known < groups->n_edges)
 		groups->leaves[groups->n_leaves++] = groups->edges[known++].id;
-	return 0;
 }
 
 static size_t
@@ -213,7 +186,7 @@ apply_groups(struct op *op, struct apply *apply)
 		return rc;
 	apply->group_ids = op_alloc(op, apply->graph->n * sizeof(*apply->group_ids));
 	compare_groups(op, &groups);
-	rc = compare_edges(op, &groups);
+	compare_edges(op, &groups);
 	while (!rc && (groups.n_put || groups.n_joins || groups.n_leaves || groups.n_ended)) {
 		struct op *chunk = chunk_begin(op);
 
@@ -289,25 +262,6 @@ load_rows(struct op *op, struct people *people)
 }
 
 static int
-load_groups_of(struct op *op, struct people *people, size_t i)
-{
-	int64_t *parents;
-	size_t n;
-	int rc = db_sync_edge_parents(op, people->apply->run->row->number, people->entries[i]->dn_hash, &parents, &n);
-
-	if (rc)
-		return rc;
-	people->groups[i] = op_alloc(op, n * sizeof(**people->groups));
-	for (size_t j = 0; j < n; j++) {
-		size_t number = graph_group(people->apply->graph, parents[j]);
-
-		if (number != MAP_NO_GROUP)
-			people->groups[i][people->n_groups[i]++] = number;
-	}
-	return 0;
-}
-
-static int
 load_body(struct op *op, void *arg)
 {
 	struct people *people = arg;
@@ -333,12 +287,9 @@ load_body(struct op *op, void *arg)
 	people->groups = op_alloc(op, people->n * sizeof(*people->groups));
 	people->n_groups = op_alloc(op, people->n * sizeof(*people->n_groups));
 	known = op_alloc(op, people->n * sizeof(*known));
-	for (size_t i = 0; !rc && i < people->n; i++) {
+	for (size_t i = 0; !rc && i < people->n; i++)
 		if (people->users[i])
 			known[n_known++] = people->users[i]->id;
-		if (people->entries[i])
-			rc = load_groups_of(op, people, i);
-	}
 	return rc ? rc : db_membership_list_users(op, known, n_known, &people->edges, &people->n_edges);
 }
 
@@ -347,6 +298,7 @@ static int
 make_changes(struct op *op, struct people *people)
 {
 	const struct apply *apply = people->apply;
+	const struct graph *graph = apply->graph;
 	int rc = 0;
 
 	people->changes = op_alloc(op, people->n * sizeof(*people->changes));
@@ -364,7 +316,12 @@ make_changes(struct op *op, struct people *people)
 			continue;
 		}
 		person_from_entry(apply->run, people->entries[i], &change->person);
-		rc = graph_grants(op, apply->graph, people->entries[i], people->groups[i], people->n_groups[i], &wanted, &change->n_grants);
+		/* the plan's order: whole parts one after the other */
+		rc = graph_load_part(op, apply->graph, graph_part(graph, people->entries[i]->dn_hash));
+		if (rc)
+			break;
+		graph_groups(op, graph, people->entries[i]->dn_hash, &people->groups[i], &people->n_groups[i]);
+		rc = graph_grants(op, graph, people->entries[i], people->groups[i], people->n_groups[i], &wanted, &change->n_grants);
 		change->grants = wanted;
 		people->places[people->n_changes++] = i;
 	}

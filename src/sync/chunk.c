@@ -6,7 +6,7 @@
 #include "base/time.h"
 #include "sync_int.h"
 
-#define HOLD_MS 4       /* a transaction of ours aims at half to all of this */
+#define HOLD_MS 60       /* a transaction of ours aims at half to all of this */
 #define ROWS_MIN 16
 #define TOUCH_MS 2000
 

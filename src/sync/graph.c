@@ -1,81 +1,237 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The groups of a run in memory, tied together by the edges between groups, so that policy/map.c can say what somebody holds.  Groups
- * are few (thousands); people are never all in memory.
+ * The groups of a run in memory, tied together by the edges between groups, so that policy/map.c can say what somebody holds; and who
+ * is directly in which group, for one part of the people at a time: a directory with more memberships than LINKS_MAX is worked through
+ * in parts, chosen by the hash of the DN.  So memory grows with the number of groups alone.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sync_int.h"
 
-struct load {
-	const struct run *run;
-	struct graph *graph;
+#define LINKS_MAX 600000                /* 12 MB */
+
+struct link {
+	unsigned char hash[SYNC_HASH_BYTES];
+	uint32_t group;                 /* number */
 };
 
 static int
 groups_body(struct op *op, void *arg)
 {
-	struct load *load = arg;
+	struct graph *graph = arg;
 
-	return db_sync_group_list(op, load->run->row->number, &load->graph->groups, &load->graph->n);
+	return db_sync_group_list(op, graph->run->row->number, &graph->groups, &graph->n);
 }
 
-/* Every group that is a member of a group. */
 static int
-edges_body(struct op *op, void *arg)
+by_hash(const void *a, const void *b)
 {
-	struct load *load = arg;
-	struct graph *graph = load->graph;
-	int rc = 0;
+	const struct link *x = a, *y = b;
+	int order = memcmp(x->hash, y->hash, SYNC_HASH_BYTES);
 
-	for (size_t i = 0; !rc && i < graph->n; i++) {
-		unsigned char hash[SYNC_HASH_BYTES];
-		int64_t *parents;
-		size_t n;
+	return order ? order : (x->group > y->group) - (x->group < y->group);
+}
 
-		stage_hash(graph->groups[i].dn_key, hash);
-		rc = db_sync_edge_parents(op, load->run->row->number, hash, &parents, &n);
-		for (size_t j = 0; !rc && j < n; j++) {
-			size_t parent = graph_group(graph, parents[j]);
+/* First link that is not before the hash. */
+static size_t
+find_hash(const struct link *links, size_t n, const unsigned char *hash)
+{
+	size_t low = 0, high = n;
 
-			if (parent != MAP_NO_GROUP)
-				map_add_edge(graph->map, parent, i);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memcmp(links[middle].hash, hash, SYNC_HASH_BYTES) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* ---- edges between groups ---- */
+
+struct nesting {
+	struct op *op;
+	struct graph *graph;
+	struct link *names;             /* the groups by the hash of their own DN */
+	size_t room;
+};
+
+static void
+visit_nested(void *arg, int64_t seq, const unsigned char *members, size_t n)
+{
+	struct nesting *nesting = arg;
+	struct graph *graph = nesting->graph;
+
+	for (size_t i = 0; i < n; i++, members += SYNC_HASH_BYTES) {
+		size_t at = find_hash(nesting->names, graph->n, members);
+
+		for (; at < graph->n && !memcmp(nesting->names[at].hash, members, SYNC_HASH_BYTES); at++) {
+			if (graph->n_nested == nesting->room) {
+				size_t (*more)[2] = op_alloc(nesting->op, (nesting->room * 2 + 64) * sizeof(*more));
+
+				if (graph->n_nested)
+					memcpy(more, graph->nested, graph->n_nested * sizeof(*more));
+				graph->nested = more;
+				nesting->room = nesting->room * 2 + 64;
+			}
+			graph->nested[graph->n_nested][0] = graph->by_seq[seq];
+			graph->nested[graph->n_nested++][1] = nesting->names[at].group;
 		}
 	}
+}
+
+static int
+nested_body(struct op *op, void *arg)
+{
+	struct nesting *nesting = arg;
+
+	nesting->graph->n_nested = 0;
+	return db_sync_group_members(op, nesting->graph->run->row->number, visit_nested, nesting);
+}
+
+static int
+load_nested(struct op *op, struct graph *graph)
+{
+	struct nesting nesting = { .op = op, .graph = graph, .names = op_alloc(op, graph->n * sizeof(*nesting.names)) };
+	struct op *chunk;
+	int rc;
+
+	for (size_t i = 0; i < graph->n; i++) {
+		stage_hash(graph->groups[i].dn_key, nesting.names[i].hash);
+		nesting.names[i].group = (uint32_t)i;
+	}
+	if (graph->n)
+		qsort(nesting.names, graph->n, sizeof(*nesting.names), by_hash);
+	chunk = chunk_begin(op);
+	rc = chunk_end(op, chunk, db_read(chunk, nested_body, &nesting));
+	for (size_t i = 0; !rc && i < graph->n_nested; i++)
+		map_add_edge(graph->map, graph->nested[i][0], graph->nested[i][1]);
 	return rc;
+}
+
+static void
+free_arena(void *arena)
+{
+	arena_free(arena);
 }
 
 int
 graph_load(struct op *op, const struct run *run, struct graph **ret)
 {
 	struct graph *graph = op_alloc(op, sizeof(*graph));
-	struct load load = { run, graph };
-	struct op *chunk;
-	int rc = db_read(op, groups_body, &load);
+	int64_t members = 0;
+	int rc;
 
+	graph->run = run;
+	rc = db_read(op, groups_body, graph);
 	if (rc)
 		return rc;
 	graph->map = map_new(op, run->rules->v, run->rules->n);
-	for (size_t i = 0; i < graph->n; i++)
+	for (size_t i = 0; i < graph->n; i++) {
+		members += graph->groups[i].n_members;
 		if (graph->groups[i].seq > graph->seq_max)
 			graph->seq_max = graph->groups[i].seq;
+	}
 	graph->by_seq = op_alloc(op, ((size_t)graph->seq_max + 1) * sizeof(*graph->by_seq));
-	for (int64_t i = 0; i <= graph->seq_max; i++)
-		graph->by_seq[i] = MAP_NO_GROUP;
 	for (size_t i = 0; i < graph->n; i++)
 		graph->by_seq[graph->groups[i].seq] = map_add_group(graph->map, graph->groups[i].external_id, graph->groups[i].dn_key);
-	chunk = chunk_begin(op);
-	rc = chunk_end(op, chunk, db_read(chunk, edges_body, &load));
+	rc = load_nested(op, graph);
 	map_close(graph->map);
+	graph->n_parts = (unsigned)(members / (run->links_max ? run->links_max : LINKS_MAX)) + 1;
+	graph->part = graph->n_parts;   /* none */
+	graph->link_mem = arena_new();
+	arena_on_free(op->mem, free_arena, graph->link_mem);
 	*ret = graph;
 	return rc;
 }
 
-size_t
-graph_group(const struct graph *graph, int64_t seq)
+/* ---- who is in which group ---- */
+
+unsigned
+graph_part(const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES])
 {
-	return seq < 0 || seq > graph->seq_max ? MAP_NO_GROUP : graph->by_seq[seq];
+	uint32_t head = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 | (uint32_t)hash[2] << 8 | hash[3];
+
+	return head % graph->n_parts;
 }
+
+static void
+visit_count(void *arg, int64_t seq, const unsigned char *members, size_t n)
+{
+	struct graph *graph = arg;
+
+	(void)seq;
+	for (size_t i = 0; i < n; i++)
+		graph->n_links += graph_part(graph, members + i * SYNC_HASH_BYTES) == graph->part;
+}
+
+static void
+visit_link(void *arg, int64_t seq, const unsigned char *members, size_t n)
+{
+	struct graph *graph = arg;
+
+	for (size_t i = 0; i < n; i++, members += SYNC_HASH_BYTES) {
+		struct link *link = &graph->links[graph->n_links];
+
+		if (graph_part(graph, members) != graph->part)
+			continue;
+		memcpy(link->hash, members, SYNC_HASH_BYTES);
+		link->group = (uint32_t)graph->by_seq[seq];
+		graph->n_links++;
+	}
+}
+
+static int
+links_body(struct op *op, void *arg)
+{
+	struct graph *graph = arg;
+	int rc;
+
+	arena_reset(graph->link_mem);
+	graph->n_links = 0;
+	rc = db_sync_group_members(op, graph->run->row->number, visit_count, graph);
+	if (rc)
+		return rc;
+	graph->links = arena_alloc(graph->link_mem, graph->n_links * sizeof(*graph->links));
+	graph->n_links = 0;
+	return db_sync_group_members(op, graph->run->row->number, visit_link, graph);
+}
+
+int
+graph_load_part(struct op *op, struct graph *graph, unsigned part)
+{
+	struct op *chunk;
+	int rc;
+
+	if (part == graph->part)
+		return 0;
+	graph->part = part;
+	chunk = chunk_begin(op);
+	rc = chunk_end(op, chunk, db_read(chunk, links_body, graph));
+	if (!rc && graph->n_links)
+		qsort(graph->links, graph->n_links, sizeof(*graph->links), by_hash);
+	return rc;
+}
+
+void
+graph_groups(struct op *op, const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES], size_t **ret, size_t *ret_n)
+{
+	size_t first = find_hash(graph->links, graph->n_links, hash), end = first;
+
+	while (end < graph->n_links && !memcmp(graph->links[end].hash, hash, SYNC_HASH_BYTES))
+		end++;
+	*ret = op_alloc(op, (end - first) * sizeof(**ret));
+	*ret_n = 0;
+	/* a member that a group names twice is in it once */
+	for (size_t i = first; i < end; i++)
+		if (i == first || graph->links[i].group != graph->links[i - 1].group)
+			(*ret)[(*ret_n)++] = graph->links[i].group;
+}
+
+/* ---- a person ---- */
 
 int
 graph_grants(struct op *op, const struct graph *graph, const struct sync_entry *entry, const size_t *groups, size_t n,

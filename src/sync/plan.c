@@ -30,7 +30,8 @@ load_changed(struct op *op, struct page *page)
 
 		while (mark < page->n_marks && strcmp(page->marks[mark].external_id, entry->external_id) < 0)
 			mark++;
-		if (mark == page->n_marks || strcmp(page->marks[mark].external_id, entry->external_id) || entry->is_skipped)
+		if (mark == page->n_marks || strcmp(page->marks[mark].external_id, entry->external_id) || entry->is_skipped ||
+		    graph_part(page->plan->graph, entry->dn_hash) != page->plan->graph->part)
 			continue;
 		if (!memcmp(page->marks[mark].digest, entry->digest, sizeof(entry->digest)) &&
 		    page->marks[mark].directory_active == entry->is_active)
@@ -65,17 +66,14 @@ load_body(struct op *op, void *arg)
 {
 	struct page *page = arg;
 	const char *directory_id = page->plan->run->directory_id;
-	int64_t number = page->plan->run->row->number;
-	int rc = db_sync_entry_page(op, number, page->after, PAGE_PEOPLE, &page->entries, &page->n_entries);
+	int rc = db_sync_entry_page(op, page->plan->run->row->number, page->after, PAGE_PEOPLE, &page->entries, &page->n_entries);
 
 	if (!rc)
 		rc = db_user_marks(op, directory_id, page->after, PAGE_PEOPLE, &page->marks, &page->n_marks);
 	if (rc)
 		return rc;
 	page_bound(page);
-	rc = db_sync_edge_range(op, number, page->after, page->last, &page->edges, &page->n_edges);
-	if (!rc)
-		rc = db_grant_range_rules(op, directory_id, page->after, page->last, &page->grants, &page->n_grants);
+	rc = db_grant_range_rules(op, directory_id, page->after, page->last, &page->grants, &page->n_grants);
 	if (!rc)
 		rc = db_membership_range(op, directory_id, page->after, page->last, &page->memberships, &page->n_memberships);
 	return rc ? rc : load_changed(op, page);
@@ -98,13 +96,15 @@ static int
 compare_person(struct op *op, struct page *page, size_t at, const struct user_mark *mark)
 {
 	const struct sync_entry *entry = &page->entries[at];
+	const struct graph *graph = page->plan->graph;
 	struct sync_plan_row head = row_of("", entry, mark ? mark->id : NULL);
 	struct wanted_grant *wanted;
-	size_t edge, n_edges, grant, n_grants, member, n_members, n_wanted, n_groups = 0, *groups;
+	size_t grant, n_grants, member, n_members, n_wanted, n_groups, *groups;
 	bool has_changed;
 	int rc;
 
-	TAKE(page, edges, n_edges, at_edge, external_id, entry->external_id, &edge, &n_edges);
+	if (graph_part(graph, entry->dn_hash) != graph->part)
+		return 0;
 	TAKE(page, grants, n_grants, at_grant, user_id, entry->external_id, &grant, &n_grants);
 	TAKE(page, memberships, n_memberships, at_membership, member_id, entry->external_id, &member, &n_members);
 	if (entry->is_skipped) {
@@ -113,11 +113,8 @@ compare_person(struct op *op, struct page *page, size_t at, const struct user_ma
 	}
 	if (!mark && !entry->is_active)         /* nobody is created who may not sign in */
 		return 0;
-	groups = op_alloc(op, n_edges * sizeof(*groups));
-	for (size_t i = edge; i < edge + n_edges; i++)
-		if ((groups[n_groups] = graph_group(page->plan->graph, page->edges[i].group_seq)) != MAP_NO_GROUP)
-			n_groups++;
-	rc = graph_grants(op, page->plan->graph, entry, groups, n_groups, &wanted, &n_wanted);
+	graph_groups(op, graph, entry->dn_hash, &groups, &n_groups);
+	rc = graph_grants(op, graph, entry, groups, n_groups, &wanted, &n_wanted);
 	if (rc)
 		return rc;
 	if (!mark) {
@@ -144,6 +141,8 @@ plan_gone(struct op *op, struct page *page, const struct user_mark *mark)
 	static const unsigned char forgotten[32];
 	size_t grant, n_grants;
 
+	if (page->plan->graph->part)    /* told with the first part */
+		return;
 	TAKE(page, grants, n_grants, at_grant, user_id, mark->external_id, &grant, &n_grants);
 	/* gone already: users_gone forgets the digest */
 	if (!mark->directory_active && !memcmp(mark->digest, forgotten, sizeof(forgotten)))
@@ -335,8 +334,8 @@ plan_build(struct op *op, struct run *run)
 	struct plan plan = { .run = run };
 	struct sync_counts *c = &run->counts;
 	struct op *own = chunk_begin(op);
-	char *after = op_strdup(own, "");
-	bool is_last = false;
+	bool is_last;
+	char *after;
 	int rc;
 
 	c->create = c->change = c->disable = c->enable = c->grant = c->end = c->member = c->unchanged = c->losing = 0;
@@ -347,8 +346,12 @@ plan_build(struct op *op, struct run *run)
 		rc = graph_load(own, run, &plan.graph);
 	if (!rc)
 		rc = load_known(own, &plan);
-	while (!rc && !is_last)
-		rc = page_plan(own, &plan, &after, &is_last);
+	for (unsigned part = 0; !rc && part < plan.graph->n_parts; part++) {
+		rc = graph_load_part(own, plan.graph, part);
+		after = op_strdup(own, "");
+		for (is_last = false; !rc && !is_last;)
+			rc = page_plan(own, &plan, &after, &is_last);
+	}
 	c->planned = plan.seq;
 	if (!rc)
 		run->row->plan_hash = hex_encode(op->mem, plan.hash, sizeof(plan.hash));

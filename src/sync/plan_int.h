@@ -24,14 +24,13 @@ struct page {
 	struct sync_entry *entries;
 	struct user_mark *marks;
 	struct user **users;            /* aligned with entries: known accounts whose digest differs */
-	struct sync_edge *edges;
 	struct grant *grants;
 	struct membership *memberships;
-	size_t n_entries, n_marks, n_edges, n_grants, n_memberships;
+	size_t n_entries, n_marks, n_grants, n_memberships;
 	const char *after, *last;
 	bool is_last;
 	/* where the merge is */
-	size_t at_edge, at_grant, at_membership;
+	size_t at_grant, at_membership;
 	/* what it found */
 	struct sync_plan_row *rows;
 	size_t n_rows, room;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * From the reader into staging rows: people in chunks, then each group with its edges before its row.  A reading that was interrupted
+ * From the reader into staging rows: people in chunks, then groups, each with the hashes of its members in one value.  A reading that was interrupted
  * is read again from the start (a paged search cannot be taken up again), but rows that are staged already stay: a bitmap of their
  * sequence numbers says which of them this reading has seen.  Read stage_person, flush_people, then the groups.
  */
@@ -11,7 +11,8 @@
 #include "store/sync.h"
 #include "sync_int.h"
 
-#define BYTES_MAX (512 * 1024)          /* of people not written yet */
+#define BYTES_MAX (8 * 1024 * 1024)          /* of people not written yet */
+#define GROUPS_MAX 256
 #define NAMELESS "skip:"                /* external id of an entry that has none; behind every UUID in order */
 
 struct bits {
@@ -37,9 +38,13 @@ struct stage {
 	size_t n_old_groups;
 	bool *is_kept;
 	int64_t next_group_seq;
+	struct pace group_pace;
+	struct sync_group groups[GROUPS_MAX];           /* complete, not written yet */
+	int64_t replaced[GROUPS_MAX];                   /* rows that some of them replace */
+	size_t n_groups, n_replaced;
 	struct sync_group group;        /* the one being read; external_id NULL: none */
 	unsigned char *hashes;
-	size_t n_hashes, room;
+	size_t room;
 };
 
 static void
@@ -129,18 +134,16 @@ static int
 begin_body(struct op *op, void *arg)
 {
 	struct stage *stage = arg;
-	int64_t number = stage->run->row->number, all, last, people, edge;
+	int64_t number = stage->run->row->number, all, last, people;
 	int rc = db_sync_entry_count(op, number, &all, &last, &people);
 
 	if (!rc)
 		rc = db_sync_group_list(op, number, &stage->old_groups, &stage->n_old_groups);
-	if (!rc)
-		rc = db_sync_edge_last(op, number, &edge);
 	if (rc)
 		return rc;
 	stage->is_again = all > 0;
 	stage->next_seq = last + 1;
-	stage->next_group_seq = edge + 1;
+	stage->next_group_seq = 1;
 	for (size_t i = 0; i < stage->n_old_groups; i++)
 		if (stage->old_groups[i].seq >= stage->next_group_seq)
 			stage->next_group_seq = stage->old_groups[i].seq + 1;
@@ -156,6 +159,7 @@ stage_begin(struct op *op, struct run *run, struct stage **ret)
 	stage->op = op;
 	stage->run = run;
 	stage->pace = (struct pace)PACE_START;
+	stage->group_pace = (struct pace){ 8, 0 };
 	stage->mem = own_arena(op);
 	stage->group_mem = own_arena(op);
 	stage->people = op_alloc(op, PACE_ROWS_MAX * 2 * sizeof(*stage->people));
@@ -291,29 +295,33 @@ stage_skipped(struct op *op, const char *external_id, const char *dn, const char
 
 /* ---- groups ---- */
 
-struct group_write {
-	struct stage *stage;
-	size_t from, to;                /* of the hashes */
-	int64_t replaced_seq;           /* of a row that this one replaces; 0: none */
-};
+static int
+groups_body(struct op *op, void *arg)
+{
+	struct stage *stage = arg;
+	int64_t number = stage->run->row->number;
+	int rc = 0;
+
+	pace_begin(&stage->group_pace);
+	for (size_t i = 0; !rc && i < stage->n_replaced; i++)
+		rc = db_sync_group_remove(op, number, stage->replaced[i]);
+	if (!rc)
+		rc = db_sync_group_add(op, number, stage->groups, stage->n_groups);
+	pace_end(&stage->group_pace);
+	return rc;
+}
 
 static int
-group_body(struct op *op, void *arg)
+flush_groups(struct op *op, struct stage *stage)
 {
-	struct group_write *write = arg;
-	struct stage *stage = write->stage;
-	int64_t number = stage->run->row->number;
-	int rc;
+	struct op *chunk = chunk_begin(op);
+	int rc = run_touch(chunk, stage->run);
 
-	pace_begin(&stage->pace);
-	rc = db_sync_edge_add(op, number, stage->group.seq, stage->hashes + write->from * SYNC_HASH_BYTES, write->to - write->from);
-	if (!rc && write->to == stage->n_hashes && write->replaced_seq)
-		rc = db_sync_group_remove(op, number, write->replaced_seq);
-	/* the row says that all edges are there */
-	if (!rc && write->to == stage->n_hashes)
-		rc = db_sync_group_add(op, number, &stage->group, 1);
-	pace_end(&stage->pace);
-	return rc;
+	if (!rc && stage->n_groups)
+		rc = db_run(chunk, groups_body, stage);
+	stage->n_groups = stage->n_replaced = 0;
+	arena_reset(stage->group_mem);
+	return chunk_end(op, chunk, rc);
 }
 
 /* The group that an interrupted reading staged, or NULL. */
@@ -334,56 +342,54 @@ old_group(struct stage *stage, const char *external_id)
 	return NULL;
 }
 
+/* The group told last is complete. */
 static int
-flush_group(struct op *op, struct stage *stage)
+end_group(struct op *op, struct stage *stage)
 {
-	struct group_write write = { .stage = stage };
-	struct sync_group *old;
+	struct sync_group *group = &stage->group, *old;
 	const struct hash_part parts[] = {
-		{ stage->group.external_id, stage->group.external_id ? strlen(stage->group.external_id) + 1 : 0 },
-		{ stage->group.dn, stage->group.dn ? strlen(stage->group.dn) + 1 : 0 },
-		{ stage->group.name, stage->group.name ? strlen(stage->group.name) + 1 : 0 },
-		{ stage->hashes, stage->n_hashes * SYNC_HASH_BYTES },
+		{ group->external_id, group->external_id ? strlen(group->external_id) + 1 : 0 },
+		{ group->dn, group->dn ? strlen(group->dn) + 1 : 0 },
+		{ group->name, group->name ? strlen(group->name) + 1 : 0 },
+		{ stage->hashes, (size_t)group->n_members * SYNC_HASH_BYTES },
 	};
-	int rc = 0;
+	bool is_kept;
 
-	if (!stage->group.external_id)
+	if (!group->external_id)
 		return 0;
-	sha256_parts(parts, countof(parts), stage->group.digest);
-	old = old_group(stage, stage->group.external_id);
+	sha256_parts(parts, countof(parts), group->digest);
+	old = old_group(stage, group->external_id);
+	is_kept = old && !memcmp(old->digest, group->digest, sizeof(old->digest));
 	if (old)
 		stage->is_kept[old - stage->old_groups] = true;
-	if (!old || memcmp(old->digest, stage->group.digest, sizeof(old->digest))) {
-		stage->group.seq = stage->next_group_seq++;
-		write.replaced_seq = old ? old->seq : 0;
-		do {
-			struct op *chunk = chunk_begin(op);
-
-			write.to = write.from + stage->pace.rows < stage->n_hashes ? write.from + stage->pace.rows : stage->n_hashes;
-			rc = chunk_end(op, chunk, db_run(chunk, group_body, &write));
-			write.from = write.to;
-		} while (!rc && write.from < stage->n_hashes);
+	if (old && !is_kept)
+		stage->replaced[stage->n_replaced++] = old->seq;
+	if (!is_kept) {
+		group->seq = stage->next_group_seq++;
+		group->members = stage->hashes;
+		stage->groups[stage->n_groups++] = *group;
 	}
-	stage->group = (struct sync_group){ 0 };
-	return rc;
+	*group = (struct sync_group){ 0 };
+	if (stage->n_groups < stage->group_pace.rows && stage->n_groups < GROUPS_MAX && arena_used(stage->group_mem) < BYTES_MAX)
+		return 0;
+	return flush_groups(op, stage);
 }
 
 static int
-stage_group(struct op *op, const struct source_group *group, void *arg)
+stage_group(struct op *op, const struct source_group *source, void *arg)
 {
 	struct stage *stage = arg;
-	int rc = stage->has_groups ? flush_group(op, stage) : flush_people(op, stage);
+	int rc = stage->has_groups ? end_group(op, stage) : flush_people(op, stage);
 
-	if (!rc)
-		rc = run_touch(stage->op, stage->run);
 	stage->has_groups = true;
-	arena_reset(stage->group_mem);
 	stage->hashes = NULL;
-	stage->n_hashes = stage->room = 0;
-	stage->group.external_id = arena_strdup(stage->group_mem, group->external_id);
-	stage->group.dn = arena_strdup(stage->group_mem, group->dn);
-	stage->group.dn_key = arena_strdup(stage->group_mem, group->dn_key);
-	stage->group.name = arena_strdup(stage->group_mem, group->name);
+	stage->room = 0;
+	stage->group = (struct sync_group){
+		.external_id = arena_strdup(stage->group_mem, source->external_id),
+		.dn = arena_strdup(stage->group_mem, source->dn),
+		.dn_key = arena_strdup(stage->group_mem, source->dn_key),
+		.name = arena_strdup(stage->group_mem, source->name),
+	};
 	return rc;
 }
 
@@ -391,18 +397,20 @@ static int
 stage_member(struct op *op, const char *member_dn_key, void *arg)
 {
 	struct stage *stage = arg;
+	size_t n = (size_t)stage->group.n_members;
 
 	(void)op;
-	if (stage->n_hashes == stage->room) {
+	if (n == stage->room) {
 		size_t room = stage->room ? stage->room * 2 : 64;
 		unsigned char *more = arena_alloc(stage->group_mem, room * SYNC_HASH_BYTES);
 
-		if (stage->n_hashes)
-			memcpy(more, stage->hashes, stage->n_hashes * SYNC_HASH_BYTES);
+		if (n)
+			memcpy(more, stage->hashes, n * SYNC_HASH_BYTES);
 		stage->hashes = more;
 		stage->room = room;
 	}
-	stage_hash(member_dn_key, stage->hashes + stage->n_hashes++ * SYNC_HASH_BYTES);
+	stage_hash(member_dn_key, stage->hashes + n * SYNC_HASH_BYTES);
+	stage->group.n_members++;
 	return 0;
 }
 
@@ -494,8 +502,10 @@ int
 stage_end(struct op *op, struct stage *stage)
 {
 	struct op *chunk;
-	int rc = stage->has_groups ? flush_group(op, stage) : flush_people(op, stage);
+	int rc = stage->has_groups ? end_group(op, stage) : flush_people(op, stage);
 
+	if (!rc)
+		rc = flush_groups(op, stage);
 	if (!rc && stage->is_again)
 		rc = remove_unseen(op, stage);
 	if (!rc && stage->n_old_groups)

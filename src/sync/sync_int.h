@@ -19,6 +19,7 @@ struct run {
 	const char *directory_id;
 	const struct source_rules *rules;
 	struct sync_counts counts;
+	int64_t links_max;                              /* memberships held in memory; 0: the preset of graph.c */
 	int64_t touched_ms;                             /* monotonic: when its row was last written */
 };
 
@@ -39,7 +40,7 @@ struct pace {
 	int64_t began_ms;
 };
 #define PACE_START { 64, 0 }
-#define PACE_ROWS_MAX 2000
+#define PACE_ROWS_MAX 20000
 /* Around the writing, in the body of db_run. */
 void pace_begin(struct pace *pace);
 void pace_end(struct pace *pace);
@@ -64,17 +65,32 @@ int stage_facts_read(struct op *op, const char *facts, struct map_value **ret, s
 
 /* ---- graph.c: the run's groups in memory ---- */
 
+struct link;                                            /* somebody is directly in a group */
+
 struct graph {
+	const struct run *run;
 	struct map *map;
 	struct sync_group *groups;                      /* ordered by external id; their place here is their number in the map */
 	size_t n;
-	size_t *by_seq;                                 /* number of the group that was staged as seq, or MAP_NO_GROUP */
+	size_t *by_seq;                                 /* number of the group that was staged as seq */
 	int64_t seq_max;
+	/* who is in which group: of one part of the people at a time, so that memory has a bound */
+	unsigned n_parts, part;
+	struct arena *link_mem;
+	struct link *links;                             /* ordered by hash, then group */
+	size_t n_links;
+	/* edges between groups: the second is a member of the first; numbers */
+	size_t (*nested)[2];
+	size_t n_nested;
 };
 /* Belongs to the op. */
 int graph_load(struct op *op, const struct run *run, struct graph **ret) MUST_CHECK;
-/* The number of a staged group, MAP_NO_GROUP for edges of a group that was not staged to its end. */
-size_t graph_group(const struct graph *graph, int64_t seq);
+/* The part of the people that a hash belongs to, 0 to n_parts - 1. */
+unsigned graph_part(const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES]);
+/* Loads the memberships of a part; nothing to do when it is loaded. */
+int graph_load_part(struct op *op, struct graph *graph, unsigned part) MUST_CHECK;
+/* Numbers of the groups that the person with this hash, of the loaded part, is directly in; *ret belongs to the op. */
+void graph_groups(struct op *op, const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES], size_t **ret, size_t *ret_n);
 /* What the rules give to a staged person who is directly in these groups. */
 int graph_grants(struct op *op, const struct graph *graph, const struct sync_entry *entry, const size_t *groups, size_t n,
     struct wanted_grant **ret, size_t *ret_n) MUST_CHECK;

@@ -72,7 +72,7 @@ SQL_DEFINE(test_count_groups, "SELECT COUNT(*) FROM groups");
 SQL_DEFINE(test_count_memberships, "SELECT COUNT(*) FROM memberships");
 SQL_DEFINE(test_count_audit, "SELECT COUNT(*) FROM audit");
 SQL_DEFINE(test_count_entries, "SELECT COUNT(*) FROM sync_entries");
-SQL_DEFINE(test_count_edges, "SELECT COUNT(*) FROM sync_edges");
+SQL_DEFINE(test_count_staged_groups, "SELECT COUNT(*) FROM sync_groups");
 SQL_DEFINE(test_count_plan, "SELECT COUNT(*) FROM sync_plan");
 SQL_DEFINE(test_count_event, "SELECT COUNT(*) FROM audit WHERE event = $1");
 SQL_DEFINE(test_count_joined, "SELECT COUNT(*) FROM memberships WHERE recorded_until IS NULL AND valid_until IS NULL");

@@ -40,7 +40,7 @@ Test(apply, the_first_run)
 	cr_expect_eq(count(&test_count_event, "grant.give"), 3);
 	cr_expect_eq(count(&test_count_event, "sync.done"), 1);
 	cr_expect_eq(count(&test_count_entries, NULL), 0, "nothing is left staged");
-	cr_expect_eq(count(&test_count_edges, NULL), 0);
+	cr_expect_eq(count(&test_count_staged_groups, NULL), 0);
 	cr_expect(holds(1, "nurse") && holds(2, "nurse") && holds(3, "porter"));
 	cr_expect_str_eq(look(1).grants[0].source_kind, "rule");
 	cr_expect_str_eq(look(1).grants[0].location_id, catalog_location(catalog_get(op), "harbour")->id);

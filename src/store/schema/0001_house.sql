@@ -249,7 +249,7 @@ CREATE INDEX sync_runs_directory ON sync_runs (directory_id, started_ms);
 -- Two runs of one directory never go on at once.
 CREATE UNIQUE INDEX sync_runs_active ON sync_runs (directory_id) WHERE finished_ms IS NULL AND state <> 'frozen';
 
--- What a run has read, until it ends: people, groups, and who is directly in which group.
+-- What a run has read, until it ends: people, and groups with those who are directly in them.
 CREATE TABLE sync_entries (
 	run_no          @int NOT NULL,
 	seq             @int NOT NULL,
@@ -277,17 +277,10 @@ CREATE TABLE sync_groups (
 	dn_key          @text NOT NULL,         -- normalised
 	name            @text NOT NULL,
 	digest          @blob NOT NULL,         -- over the row and its members
+	members         @blob NOT NULL,         -- dn_hash of each, one behind the other
 	PRIMARY KEY (run_no, seq)
 ) @strict;
 CREATE UNIQUE INDEX sync_groups_identity ON sync_groups (run_no, external_id);
-
--- Edges of a group are written before its row: those without a group count for nothing.
-CREATE TABLE sync_edges (
-	run_no          @int NOT NULL,
-	member_hash     @blob NOT NULL,         -- as dn_hash
-	group_seq       @int NOT NULL,
-	PRIMARY KEY (run_no, member_hash, group_seq)
-) @strict;
 
 CREATE TABLE sync_plan (
 	run_id          @text NOT NULL,
