@@ -92,6 +92,8 @@ int db_run_last(struct op *op, int (*body)(struct op *op, void *arg), void *arg)
 bool db_ride(struct op *op, void (*complete)(struct op *op, int rc, void *arg), void *arg);
 /* Waits for a commit under way, where no reply rides; 0 when there is none. */
 int db_settle(struct op *op) MUST_CHECK;
+/* Inside db_run: others wait to write; work that can be cut should end this transaction soon. */
+bool db_is_wanted(const struct op *op);
 /* True inside db_run and db_read. */
 bool db_is_inside(const struct op *op);
 /*

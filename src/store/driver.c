@@ -77,6 +77,13 @@ db_is_broken(struct db *db)
 }
 
 bool
+db_is_wanted(const struct op *op)
+{
+	assert(op->txn && op->txn->is_write);
+	return op->txn->db->engine->is_wanted && op->txn->db->engine->is_wanted(op->txn->db);
+}
+
+bool
 db_is_inside(const struct op *op)
 {
 	return op->txn;

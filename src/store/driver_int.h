@@ -33,6 +33,7 @@ struct db_engine {
 	int (*open)(struct op *op, const char *dsn, struct db **ret);
 	void (*close)(struct db *db);
 	bool (*is_broken)(struct db *db);
+	bool (*is_wanted)(struct db *db);       /* writers wait for the one who asks; NULL: they never do */
 	int (*begin)(struct op *op, struct db *db, bool is_write, struct db_txn **ret);
 	/* Commits for rc 0, else takes everything of this transaction back.  Returns rc or the failure of the commit. */
 	int (*end)(struct op *op, struct db_txn *txn, int rc);

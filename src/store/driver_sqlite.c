@@ -298,6 +298,18 @@ sqlite_is_broken(struct db *head)
 	return is_broken;
 }
 
+static bool
+sqlite_is_wanted(struct db *head)
+{
+	struct sqlite_db *db = (struct sqlite_db *)head;
+	bool is_wanted;
+
+	pthread_mutex_lock(&db->lock);
+	is_wanted = db->queued > 0;
+	pthread_mutex_unlock(&db->lock);
+	return is_wanted;
+}
+
 static int
 sqlite_script(struct op *op, struct db_txn *head, const char *text)
 {
@@ -313,6 +325,7 @@ const struct db_engine db_engine_sqlite = {
 	.open = sqlite_open,
 	.close = sqlite_close,
 	.is_broken = sqlite_is_broken,
+	.is_wanted = sqlite_is_wanted,
 	.begin = sqlite_begin,
 	.end = sqlite_end,
 	.end_later = sqlite_end_later,

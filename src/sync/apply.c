@@ -12,7 +12,8 @@
 #include "store/user.h"
 #include "sync_int.h"
 
-#define ROWS_MAX 4000                    /* plan rows of a chunk */
+#define ROWS_MAX 400                   /* plan rows of a page */
+#define SLICE_PEOPLE 16
 #define GROUP_ROWS 100
 
 struct apply {
@@ -20,7 +21,6 @@ struct apply {
 	struct graph *graph;
 	const char **group_ids;                 /* by number in the graph */
 	struct change_source source;
-	struct pace pace;
 	bool is_done;
 };
 
@@ -214,7 +214,9 @@ struct people {
 	struct apply *apply;
 	struct sync_plan_row *rows;
 	size_t n_rows;
-	int64_t last_seq;
+	int64_t last_seq;                       /* of the page */
+	int64_t *seqs;                          /* aligned: the last row of each */
+	int64_t done_seq;                       /* where the writing has come to */
 	const char **external_ids;
 	const char **user_ids;                  /* of the plan; NULL where a new account is made */
 	size_t n;
@@ -228,6 +230,7 @@ struct people {
 	size_t n_changes;
 	size_t *places;                         /* of each change among the people */
 	const char **gone;
+	size_t *gone_places;
 	size_t n_gone;
 };
 
@@ -248,7 +251,7 @@ cut_page(struct people *people, size_t limit)
 static int
 load_rows(struct op *op, struct people *people)
 {
-	size_t limit = people->apply->pace.rows < ROWS_MAX ? people->apply->pace.rows : ROWS_MAX;
+	size_t limit = ROWS_MAX;
 	const struct sync_run_row *row = people->apply->run->row;
 	int rc;
 
@@ -273,6 +276,7 @@ load_body(struct op *op, void *arg)
 	if (rc || !people->n_rows)
 		return rc;
 	people->external_ids = op_alloc(op, people->n_rows * sizeof(*people->external_ids));
+	people->seqs = op_alloc(op, people->n_rows * sizeof(*people->seqs));
 	people->n = 0;
 	for (size_t i = 0; i < people->n_rows; i++) {
 		const struct sync_plan_row *row = &people->rows[i];
@@ -280,6 +284,8 @@ load_body(struct op *op, void *arg)
 		people->last_seq = row->seq;
 		if (strcmp(row->action, "skip") && (!people->n || strcmp(people->external_ids[people->n - 1], row->external_id)))
 			people->external_ids[people->n++] = row->external_id;
+		if (people->n)
+			people->seqs[people->n - 1] = row->seq;
 	}
 	rc = db_sync_entry_find(op, run->row->number, people->external_ids, people->n, &people->entries);
 	if (!rc)
@@ -304,6 +310,7 @@ make_changes(struct op *op, struct people *people)
 	people->changes = op_alloc(op, people->n * sizeof(*people->changes));
 	people->places = op_alloc(op, people->n * sizeof(*people->places));
 	people->gone = op_alloc(op, people->n * sizeof(*people->gone));
+	people->gone_places = op_alloc(op, people->n * sizeof(*people->gone_places));
 	for (size_t i = 0; !rc && i < people->n; i++) {
 		struct user_change *change = &people->changes[people->n_changes];
 		struct wanted_grant *wanted;
@@ -311,8 +318,10 @@ make_changes(struct op *op, struct people *people)
 		if (people->users[i] && people->users[i]->changed_ms > apply->run->row->started_ms)
 			continue;
 		if (!people->entries[i]) {
-			if (people->users[i])
+			if (people->users[i]) {
+				people->gone_places[people->n_gone] = i;
 				people->gone[people->n_gone++] = people->users[i]->id;
+			}
 			continue;
 		}
 		person_from_entry(apply->run, people->entries[i], &change->person);
@@ -359,43 +368,61 @@ compare_membership(struct people *people, size_t change, struct membership *join
 }
 
 static int
-write_memberships(struct op *op, struct people *people)
+write_memberships(struct op *op, struct people *people, size_t from, size_t to)
 {
 	struct membership *joins;
 	const char **leaves;
 	size_t n_joins = 0, n_leaves = 0, n = 0;
 	int rc;
 
-	for (size_t i = 0; i < people->n_changes; i++)
+	for (size_t i = from; i < to; i++)
 		n += people->n_groups[people->places[i]];
 	joins = op_alloc(op, n * sizeof(*joins));
 	leaves = op_alloc(op, people->n_edges * sizeof(*leaves));
-	for (size_t i = 0; i < people->n_changes; i++)
+	for (size_t i = from; i < to; i++)
 		if (people->changes[i].user_id)
 			compare_membership(people, i, joins, &n_joins, leaves, &n_leaves);
 	rc = db_membership_end(op, leaves, n_leaves);
 	return rc ? rc : db_membership_add(op, joins, n_joins);
 }
 
+/* The people from place `from` to before place `to`. */
+static int
+write_slice(struct op *op, struct people *people, size_t to, size_t *change, size_t *gone)
+{
+	size_t changes = *change, n_gone = *gone;
+	int rc;
+
+	while (changes < people->n_changes && people->places[changes] < to)
+		changes++;
+	while (n_gone < people->n_gone && people->gone_places[n_gone] < to)
+		n_gone++;
+	rc = users_change(op, people->changes + *change, changes - *change, &people->apply->source);
+	if (!rc)
+		rc = users_gone(op, people->gone + *gone, n_gone - *gone, "gone", &people->apply->source);
+	if (!rc)
+		rc = write_memberships(op, people, *change, changes);
+	*change = changes;
+	*gone = n_gone;
+	return rc;
+}
+
 static int
 people_body(struct op *op, void *arg)
 {
 	struct people *people = arg;
-	struct apply *apply = people->apply;
-	struct sync_run_row row = *apply->run->row;
-	int rc;
+	struct sync_run_row row = *people->apply->run->row;
+	size_t to = 0, change = 0, gone = 0;
+	struct pace pace;
+	int rc = 0;
 
-	pace_begin(&apply->pace);
-	rc = users_change(op, people->changes, people->n_changes, &apply->source);
-	if (!rc)
-		rc = users_gone(op, people->gone, people->n_gone, "gone", &apply->source);
-	if (!rc)
-		rc = write_memberships(op, people);
-	row.applied_seq = people->last_seq;
-	if (!rc)
-		rc = db_sync_run_write(op, &row, row.state);
-	pace_end(&apply->pace);
-	return rc;
+	pace_begin(&pace);
+	while (!rc && to < people->n && (!to || pace_may_go_on(op, &pace))) {
+		to = people->n - to < SLICE_PEOPLE ? people->n : to + SLICE_PEOPLE;
+		rc = write_slice(op, people, to, &change, &gone);
+	}
+	people->done_seq = row.applied_seq = to == people->n ? people->last_seq : people->seqs[to - 1];
+	return rc ? rc : db_sync_run_write(op, &row, row.state);
 }
 
 static int
@@ -411,7 +438,7 @@ apply_page(struct op *op, struct apply *apply)
 		if (!rc)
 			rc = db_run(chunk, people_body, &people);
 		if (!rc)
-			apply->run->row->applied_seq = people.last_seq;
+			apply->run->row->applied_seq = people.done_seq;
 	}
 	return chunk_end(op, chunk, rc);
 }
@@ -419,7 +446,7 @@ apply_page(struct op *op, struct apply *apply)
 int
 apply_run(struct op *op, struct run *run)
 {
-	struct apply apply = { .run = run, .source = { "sync", run->row->id }, .pace = PACE_START };
+	struct apply apply = { .run = run, .source = { "sync", run->row->id } };
 	struct op *own = chunk_begin(op);
 	int rc = graph_load(own, run, &apply.graph);
 

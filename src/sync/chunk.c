@@ -6,8 +6,8 @@
 #include "base/time.h"
 #include "sync_int.h"
 
-#define HOLD_MS 60       /* a transaction of ours aims at half to all of this */
-#define ROWS_MIN 16
+#define HOLD_MS 3               /* of a transaction that others wait for */
+#define HOLD_ALONE_MS 60        /* of one that nobody waits for */
 #define TOUCH_MS 2000
 
 struct op *
@@ -59,15 +59,10 @@ pace_begin(struct pace *pace)
 	pace->began_ms = time_monotonic_ms();
 }
 
-void
-pace_end(struct pace *pace)
+bool
+pace_may_go_on(struct op *op, const struct pace *pace)
 {
-	int64_t took_ms = time_monotonic_ms() - pace->began_ms;
-
-	if (took_ms > HOLD_MS * 2 && pace->rows > ROWS_MIN)
-		pace->rows /= 2;
-	else if (took_ms <= HOLD_MS / 2 && pace->rows < PACE_ROWS_MAX)
-		pace->rows += pace->rows / 2;
+	return time_monotonic_ms() - pace->began_ms < (db_is_wanted(op) ? HOLD_MS : HOLD_ALONE_MS);
 }
 
 #define EACH_COUNT(F) \

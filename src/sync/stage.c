@@ -11,7 +11,8 @@
 #include "store/sync.h"
 #include "sync_int.h"
 
-#define BYTES_MAX (8 * 1024 * 1024)          /* of people not written yet */
+#define PEOPLE_MAX 2000
+#define BYTES_MAX (2 * 1024 * 1024)     /* of people or groups not written yet */
 #define GROUPS_MAX 256
 #define NAMELESS "skip:"                /* external id of an entry that has none; behind every UUID in order */
 
@@ -23,14 +24,13 @@ struct bits {
 struct stage {
 	struct op *op;                  /* of the whole run: the bitmap lives in it */
 	struct run *run;
-	struct pace pace;
 	bool is_again;                  /* an interrupted reading has left rows */
 	int64_t next_seq;
 	struct bits seen;
 	/* people */
 	struct arena *mem;
 	struct sync_entry *people;
-	size_t n_people;
+	size_t n_people, n_written;
 	/* groups */
 	bool has_groups;                /* the groups have begun */
 	struct arena *group_mem;
@@ -38,10 +38,9 @@ struct stage {
 	size_t n_old_groups;
 	bool *is_kept;
 	int64_t next_group_seq;
-	struct pace group_pace;
 	struct sync_group groups[GROUPS_MAX];           /* complete, not written yet */
-	int64_t replaced[GROUPS_MAX];                   /* rows that some of them replace */
-	size_t n_groups, n_replaced;
+	int64_t replaced[GROUPS_MAX];                   /* the row that each of them replaces; 0: none */
+	size_t n_groups;
 	struct sync_group group;        /* the one being read; external_id NULL: none */
 	unsigned char *hashes;
 	size_t room;
@@ -158,11 +157,9 @@ stage_begin(struct op *op, struct run *run, struct stage **ret)
 
 	stage->op = op;
 	stage->run = run;
-	stage->pace = (struct pace)PACE_START;
-	stage->group_pace = (struct pace){ 8, 0 };
 	stage->mem = own_arena(op);
 	stage->group_mem = own_arena(op);
-	stage->people = op_alloc(op, PACE_ROWS_MAX * 2 * sizeof(*stage->people));
+	stage->people = op_alloc(op, PEOPLE_MAX * sizeof(*stage->people));
 	rc = db_read(op, begin_body, stage);
 	stage->is_kept = op_alloc(op, stage->n_old_groups * sizeof(bool));
 	*ret = stage;
@@ -207,33 +204,45 @@ again_body(struct op *op, void *arg)
 	return skip_staged(op, arg);
 }
 
+/* From n_written on, as far as it may go. */
+struct write {
+	struct stage *stage;
+	size_t to;
+};
+
 static int
 people_body(struct op *op, void *arg)
 {
-	struct stage *stage = arg;
-	int rc;
+	struct write *write = arg;
+	struct stage *stage = write->stage;
+	struct pace pace;
+	int rc = 0;
 
-	pace_begin(&stage->pace);
-	rc = db_sync_entry_put(op, stage->run->row->number, stage->people, stage->n_people);
-	pace_end(&stage->pace);
+	pace_begin(&pace);
+	for (write->to = stage->n_written; !rc && write->to < stage->n_people && pace_may_go_on(op, &pace);) {
+		size_t left = stage->n_people - write->to, n = left < PACE_SLICE ? left : PACE_SLICE;
+
+		rc = db_sync_entry_put(op, stage->run->row->number, stage->people + write->to, n);
+		write->to += n;
+	}
 	return rc;
 }
 
 static int
 flush_people(struct op *op, struct stage *stage)
 {
+	struct write write = { .stage = stage };
 	struct op *chunk;
-	int rc = 0;
+	int rc;
 
 	if (!stage->n_people)
 		return 0;
 	chunk = chunk_begin(op);
-	if (stage->is_again)
+	rc = run_touch(chunk, stage->run);
+	if (!rc && stage->is_again)
 		rc = db_read(chunk, again_body, stage);
-	if (!rc)
-		rc = run_touch(chunk, stage->run);
-	if (!rc && stage->n_people)
-		rc = db_run(chunk, people_body, stage);
+	for (stage->n_written = 0; !rc && stage->n_written < stage->n_people; stage->n_written = write.to)
+		rc = db_run(chunk, people_body, &write);
 	stage->n_people = 0;
 	arena_reset(stage->mem);
 	return chunk_end(op, chunk, rc);
@@ -244,7 +253,7 @@ add_entry(struct op *op, struct stage *stage, struct sync_entry *entry)
 {
 	entry->seq = stage->next_seq++;
 	stage->people[stage->n_people++] = *entry;
-	if (stage->n_people < stage->pace.rows && arena_used(stage->mem) < BYTES_MAX)
+	if (stage->n_people < PEOPLE_MAX && arena_used(stage->mem) < BYTES_MAX)
 		return 0;
 	return flush_people(op, stage);
 }
@@ -298,28 +307,32 @@ stage_skipped(struct op *op, const char *external_id, const char *dn, const char
 static int
 groups_body(struct op *op, void *arg)
 {
-	struct stage *stage = arg;
+	struct write *write = arg;
+	struct stage *stage = write->stage;
 	int64_t number = stage->run->row->number;
+	struct pace pace;
 	int rc = 0;
 
-	pace_begin(&stage->group_pace);
-	for (size_t i = 0; !rc && i < stage->n_replaced; i++)
-		rc = db_sync_group_remove(op, number, stage->replaced[i]);
-	if (!rc)
-		rc = db_sync_group_add(op, number, stage->groups, stage->n_groups);
-	pace_end(&stage->group_pace);
+	pace_begin(&pace);
+	for (write->to = stage->n_written; !rc && write->to < stage->n_groups && pace_may_go_on(op, &pace); write->to++) {
+		if (stage->replaced[write->to])
+			rc = db_sync_group_remove(op, number, stage->replaced[write->to]);
+		if (!rc)
+			rc = db_sync_group_add(op, number, &stage->groups[write->to], 1);
+	}
 	return rc;
 }
 
 static int
 flush_groups(struct op *op, struct stage *stage)
 {
+	struct write write = { .stage = stage };
 	struct op *chunk = chunk_begin(op);
 	int rc = run_touch(chunk, stage->run);
 
-	if (!rc && stage->n_groups)
-		rc = db_run(chunk, groups_body, stage);
-	stage->n_groups = stage->n_replaced = 0;
+	for (stage->n_written = 0; !rc && stage->n_written < stage->n_groups; stage->n_written = write.to)
+		rc = db_run(chunk, groups_body, &write);
+	stage->n_groups = 0;
 	arena_reset(stage->group_mem);
 	return chunk_end(op, chunk, rc);
 }
@@ -362,15 +375,14 @@ end_group(struct op *op, struct stage *stage)
 	is_kept = old && !memcmp(old->digest, group->digest, sizeof(old->digest));
 	if (old)
 		stage->is_kept[old - stage->old_groups] = true;
-	if (old && !is_kept)
-		stage->replaced[stage->n_replaced++] = old->seq;
 	if (!is_kept) {
+		stage->replaced[stage->n_groups] = old ? old->seq : 0;
 		group->seq = stage->next_group_seq++;
 		group->members = stage->hashes;
 		stage->groups[stage->n_groups++] = *group;
 	}
 	*group = (struct sync_group){ 0 };
-	if (stage->n_groups < stage->group_pace.rows && stage->n_groups < GROUPS_MAX && arena_used(stage->group_mem) < BYTES_MAX)
+	if (stage->n_groups < GROUPS_MAX && arena_used(stage->group_mem) < BYTES_MAX)
 		return 0;
 	return flush_groups(op, stage);
 }

@@ -34,16 +34,18 @@ int chunk_end(struct op *op, struct op *chunk, int rc) MUST_CHECK;
 int run_touch(struct op *op, struct run *run) MUST_CHECK;
 #define RUN_STALE_MS 600000
 
-/* How many rows to write at a time, so that a transaction of ours holds other writers a few milliseconds. */
+/*
+ * How long a transaction of ours goes on: a few milliseconds once somebody else wants to write, longer while nobody does (each
+ * transaction writes every page that it touched, so a few large ones cost a third of many small ones).
+ *
+ *     in the body: pace_begin(&pace);  while (there is more && pace_may_go_on(op, &pace)) write a slice;
+ */
 struct pace {
-	size_t rows;
 	int64_t began_ms;
 };
-#define PACE_START { 64, 0 }
-#define PACE_ROWS_MAX 20000
-/* Around the writing, in the body of db_run. */
+#define PACE_SLICE 64                   /* rows of one slice: a millisecond or two */
 void pace_begin(struct pace *pace);
-void pace_end(struct pace *pace);
+bool pace_may_go_on(struct op *op, const struct pace *pace);
 
 /* Counts as canonical JSON and back. */
 char *counts_write(struct op *op, const struct sync_counts *counts);

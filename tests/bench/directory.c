@@ -220,7 +220,7 @@ copy_table(sqlite3 *from, sqlite3 *to, const char *table)
 static void
 insert_all(const char *staged_file, const char *done_file, const char *to_file)
 {
-	static const char *const staged_tables[] = { "sync_entries", "sync_groups", "sync_edges", "sync_plan" };
+	static const char *const staged_tables[] = { "sync_entries", "sync_groups", "sync_plan" };
 	/* in the order of their references */
 	static const char *const done_tables[] = { "users", "user_states", "groups", "memberships", "grants", "audit", "audit_personal" };
 	sqlite3 *staged, *done, *to;
