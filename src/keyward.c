@@ -3,6 +3,8 @@
  * The door of the command line: finds the command in include/tables/commands.def, reads its arguments and runs it.  The parts stand
  * in src/cli; cli.h tells which does what.
  */
+#include "config.h"
+
 #include "cli/cli.h"
 
 #include <curl/curl.h>
@@ -30,16 +32,30 @@ print_table(const char *name)
 	return EXIT_DONE;
 }
 
+/* "keyward", "keyward help", "keyward user": what there is, all of it or of one kind. */
+static bool
+has_shown_list(struct cli *cli, int argc, char **argv)
+{
+	FILE *out = cli->want_help ? stdout : stderr;
+
+	if (!argc)
+		return command_print_all(out), true;
+	return argc == 1 && command_print_group(out, argv[0]);
+}
+
 static int
 unknown_command(struct cli *cli, int argc, char **argv)
 {
 	const char *words[COMMAND_COUNT], *near;
 	char given[128];
 
-	if (!argc) {
-		command_print_all(cli->want_help ? stdout : stderr);
-		return cli->want_help ? EXIT_DONE : EXIT_USAGE;
+	if (argc && !strcmp(argv[0], "help")) {
+		cli->want_help = true;
+		argc--;
+		argv++;
 	}
+	if (has_shown_list(cli, argc, argv))
+		return cli->want_help ? EXIT_DONE : EXIT_USAGE;
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		words[i] = commands[i].words;
 	snprintf(given, sizeof(given), "%s%s%s", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
@@ -58,6 +74,10 @@ run(struct cli *cli, int argc, char **argv)
 		return rc;
 	if (argc == 2 && !strcmp(argv[0], "-x"))
 		return print_table(argv[1]);
+	if (argc == 1 && (!strcmp(argv[0], "--version") || !strcmp(argv[0], "-V"))) {
+		printf("keyward %s\n", PACKAGE_VERSION);
+		return EXIT_DONE;
+	}
 	cli->command = command_find(argc, argv, &words);
 	if (!cli->command)
 		return unknown_command(cli, argc, argv);

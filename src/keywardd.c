@@ -47,6 +47,7 @@ static const char default_config[] = "/etc/keyward/keyward.yaml";
 struct daemon {
 	struct program program;
 	const char *config_file;
+	const struct config *config;            /* of the start: doors point into it until the end */
 	struct jobs *jobs;
 	struct door doors[3];
 	struct http_server *servers[3];         /* by enum door_kind */
@@ -166,14 +167,14 @@ open_jobs(struct op *op, struct daemon *d)
 static int
 open_door(struct op *op, struct daemon *d, enum door_kind kind, struct http_options options)
 {
-	const char *authority = strstr(op->config->issuer, "://");
+	const char *issuer = d->config->issuer, *authority = strstr(issuer, "://");
 	struct door *door = &d->doors[kind];
 
 	door->kind = kind;
 	door->program = &d->program;
 	if (kind == DOOR_PUBLIC) {
-		door->authority = authority ? authority + 3 : op->config->issuer;
-		door->is_https = text_starts_with(op->config->issuer, "https:");
+		door->authority = authority ? authority + 3 : issuer;
+		door->is_https = text_starts_with(issuer, "https:");
 	}
 	options.head_deadline_ms = HEAD_DEADLINE_MS;
 	options.body_deadline_ms = BODY_DEADLINE_MS;
@@ -277,6 +278,8 @@ reload(struct daemon *d)
 		return;
 	}
 	later = config_needs_restart(op, op->config, config);
+	/* The issuer of tokens and the address that is listened on must not part while the daemon runs. */
+	config_keep_start(config, op->config);
 	log_set_level(log_level_parse(config->log_level));
 	log_line(LOG_LEVEL_NOTICE, "config.reloaded", "file", d->config_file, "wait for a restart", *later ? later : NULL, NULL);
 	program_set_config(&d->program, config);
@@ -331,6 +334,7 @@ run_daemon(const char *config_file)
 	if (load_config(config_file, &config))
 		return 1;
 	log_set_level(log_level_parse(config->log_level));
+	d.config = config_ref(config);
 	program_init(&d.program, config);
 	if (!open_all(&d)) {
 		char took[24];
@@ -345,6 +349,7 @@ run_daemon(const char *config_file)
 	}
 	close_all(&d);
 	program_clear(&d.program);
+	config_unref(d.config);
 	return result;
 }
 

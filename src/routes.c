@@ -196,7 +196,7 @@ read_body(struct op *op, const struct request *request, struct route_match *matc
 	if (rc)
 		return rc;
 	match->problems = op_alloc(op, sizeof(*match->problems));
-	*match->problems = problems_in(op, "request");
+	*match->problems = problems_in(op, NULL);
 	rc = node_from_json(op, json, match->problems, &node);
 	return rc ? rc : shape_read(op, shape, node, match->problems, &match->body);
 }

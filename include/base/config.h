@@ -7,8 +7,8 @@
  *     config->session_idle (seconds) ...
  *     config_unref(config);
  *
- * A config never changes: SIGHUP loads a new one beside it.  Secrets are given as @file or as systemd credential and never
- * printed.
+ * A config never changes: SIGHUP loads a new one beside it.  Secrets are given as @file or as systemd credential (base/secret.h):
+ * a config holds where they are, never what they are.
  */
 #ifndef KW_BASE_CONFIG_H
 #define KW_BASE_CONFIG_H
@@ -20,6 +20,7 @@
 enum config_type {
 	CONFIG_STR,                     /* const char * */
 	CONFIG_PATH,                    /* const char *, absolute, or relative to the file's folder */
+	CONFIG_SECRET,                  /* const char *, the path of a file with a secret; written as base/secret.h tells, or as a path */
 	CONFIG_URL,                     /* const char *, https */
 	CONFIG_LISTEN,                  /* const char *, "address:port" */
 	CONFIG_SEC,                     /* int64_t seconds */
@@ -31,6 +32,7 @@ enum config_type {
 /* C type of a key by its config type */
 #define CONFIG_C_STR const char *
 #define CONFIG_C_PATH const char *
+#define CONFIG_C_SECRET const char *
 #define CONFIG_C_URL const char *
 #define CONFIG_C_LISTEN const char *
 #define CONFIG_C_SEC int64_t
@@ -54,8 +56,12 @@ const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config);
 /* Names of keys that differ and take effect only at a start; comma separated, "" when none; belongs to the op. */
 char *config_needs_restart(struct op *op, const struct config *old, const struct config *new);
+/* Before config is shared: its keys that take effect only at a start get the values of old. */
+void config_keep_start(const struct config *config, const struct config *old);
 /* Every key with its value and whether it is the preset, as YAML.  Secrets do not occur in it. */
 void config_show(FILE *out, const struct config *config);
+/* The same as one object; belongs to the op. */
+json_t *config_json(struct op *op, const struct config *config);
 /* The sample file with the text of every key; etc/keyward.yaml is made of it. */
 void config_print_sample(FILE *out);
 /* The manual's section on the keys, as roff. */

@@ -44,7 +44,7 @@ struct problem {
 /* All things wrong with one input, found in one run. */
 struct problems {
 	struct op *op;
-	const char *source;             /* file name, or "request" */
+	const char *source;             /* file name; NULL for the body of a request */
 	struct problem *v;
 	size_t n;
 };

@@ -34,6 +34,7 @@ struct sync_counts {
 	int64_t read, skipped, groups;
 	int64_t nameless;                               /* of the skipped: entries whose id could not be read */
 	int64_t create, change, disable, enable, grant, end, member, unchanged;
+	int64_t inactive;                               /* people without an account whom the directory calls disabled or expired */
 	int64_t planned;                                /* rows of the plan */
 	int64_t losing;                                 /* of the disabled: accounts that were active */
 	int64_t active_before, disabled_lately, limit;

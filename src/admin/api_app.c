@@ -24,9 +24,11 @@ app_facts(struct op *op, const struct shape_app *app, const char *secret)
 		.token_endpoint = op_printf(op, "%s/oauth2/token", issuer),
 		.userinfo_endpoint = is_service ? NULL : op_printf(op, "%s/oauth2/userinfo", issuer),
 		.introspection_endpoint = secret ? op_printf(op, "%s/oauth2/introspect", issuer) : NULL,
+		.revocation_endpoint = is_service ? NULL : op_printf(op, "%s/oauth2/revoke", issuer),
 		.end_session_endpoint = is_service ? NULL : op_printf(op, "%s/oauth2/logout", issuer),
 		.jwks_uri = op_printf(op, "%s/oauth2/jwks", issuer),
 		.redirect_uris = app->redirect_uris,
+		.post_logout_uris = app->post_logout_uris,
 		.audience = app->audience ? app->audience : app->name,
 		.alg = app->alg,
 		.typ = app->typ,
@@ -39,7 +41,7 @@ HANDLER(api_app_create)
 {
 	const struct shape_app *app = route_body(request);
 	struct object_change change = { .kind = OBJECT_APP, .body = app, .must_be_new = true };
-	const struct objects_options options = { .source = "request" };
+	const struct objects_options options = { .source = NULL };
 	struct objects_result result;
 	struct object_secret *stored;
 	struct shape_app_created out;

@@ -8,6 +8,7 @@
 #include "api_int.h"
 #include "base/time.h"
 #include "net/ldap.h"
+#include "people/catalog.h"
 #include "people/object.h"
 
 #define PROBE_DEADLINE_MS 30000
@@ -291,7 +292,7 @@ static int
 write_directory(struct op *op, struct probe *probe, bool is_dry_run, const struct object_secret *secret, const char **ret_id)
 {
 	struct object_change change = {.kind = OBJECT_DIRECTORY, .body = &probe->directory, .must_be_new = true, .secret = secret};
-	const struct objects_options options = { .source = "request", .is_dry_run = is_dry_run };
+	const struct objects_options options = { .is_dry_run = is_dry_run };
 	struct objects_result result;
 	int rc = objects_change(op, &change, 1, &options, &result);
 
@@ -334,9 +335,14 @@ HANDLER(api_directory_password)
 {
 	const struct shape_password_new *in = route_body(request);
 	const char *name = route_param(request, "name");
+	const struct catalog_directory *directory = catalog_directory(catalog_get(op), name);
 	struct object_secret *secret;
-	int rc = object_seal_password(op, in->password, &secret);
+	int rc;
 
+	if (directory && directory->body->password)
+		return op_fail(op, ERR_CONFLICT,
+		    "directory %s takes its password from %s; write it there, or take \"password\" out of the object", directory->body->name, directory->body->password);
+	rc = object_seal_password(op, in->password, &secret);
 	if (!rc)
 		rc = objects_set_secret(op, OBJECT_DIRECTORY, name, secret);
 	if (!rc)

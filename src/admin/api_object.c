@@ -121,7 +121,7 @@ object_remove(struct op *op, struct request *request, struct reply *reply, enum 
 {
 	const char *name = route_param(request, "name");
 	struct object_change change = { .kind = kind, .name = name };
-	const struct objects_options options = { .source = "request" };
+	const struct objects_options options = { .source = NULL };
 	struct objects_result result;
 	int rc = objects_change(op, &change, 1, &options, &result);
 

@@ -31,8 +31,8 @@ run_view(struct op *op, const struct sync_run_row *run, struct shape_sync_run_vi
 #define COUNT(name) .name = json_get_int(counts, #name)
 	*view = (struct shape_sync_counts_view){
 		COUNT(read), COUNT(skipped), COUNT(groups), COUNT(create), COUNT(change), COUNT(disable), COUNT(enable), COUNT(grant),
-		COUNT(end), COUNT(member), COUNT(unchanged), COUNT(planned), COUNT(losing), COUNT(disabled_lately), COUNT(active_before),
-		COUNT(limit), .applied = run->applied_seq,
+		COUNT(end), COUNT(member), COUNT(unchanged), COUNT(inactive), COUNT(planned), COUNT(losing),
+		COUNT(disabled_lately), COUNT(active_before), COUNT(limit), .applied = run->applied_seq,
 	};
 #undef COUNT
 	*ret = (struct shape_sync_run_view){

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/text.h"
 
 #define FILE_MAX_BYTES (1 << 20)
@@ -73,6 +74,7 @@ struct loading {
 	struct holder *holder;
 	struct problems *problems;
 	const char *folder;             /* of the file, for relative paths */
+	const struct node *map;         /* the file; NULL without one */
 };
 
 static void
@@ -141,6 +143,8 @@ take_text(struct loading *l, const struct row *row, const struct node *node, con
 		problems_add(l->problems, node, row->name, "contains a control character");
 	else if (fault)
 		problems_add(l->problems, node, row->name, "%s", fault);
+	else if (row->type == CONFIG_SECRET && n)
+		*at = secret_path(l->holder->mem, text, l->folder);
 	else if (row->type == CONFIG_PATH && n && text[0] != '/' && l->folder)
 		*at = arena_printf(l->holder->mem, "%s/%s", l->folder, text);
 	else
@@ -211,6 +215,17 @@ take_map(struct loading *l, const struct node *map)
 	}
 }
 
+/* Where a relation is broken: at the first of the keys that stands in the file. */
+static void
+broken(struct loading *l, const char *key, const char *other, const char *sentence)
+{
+	const struct node *at = l->map ? node_get(l->map, key) : NULL;
+
+	if (!at && l->map && other)
+		at = node_get(l->map, other);
+	problems_add(l->problems, at, key, "%s", sentence);
+}
+
 /* Relations between keys. */
 static void
 check_whole(struct loading *l)
@@ -218,15 +233,17 @@ check_whole(struct loading *l)
 	const struct config *c = &l->holder->config;
 
 	if (c->session_idle > c->session_absolute)
-		problems_add(l->problems, NULL, "session_idle", "must not be longer than session_absolute");
+		broken(l, "session_idle", "session_absolute", "must not be longer than session_absolute");
 	if (c->refresh_idle > c->refresh_absolute)
-		problems_add(l->problems, NULL, "refresh_idle", "must not be longer than refresh_absolute");
+		broken(l, "refresh_idle", "refresh_absolute", "must not be longer than refresh_absolute");
 	if (c->key_overlap < c->access_lifetime || c->key_overlap < c->id_token_lifetime)
-		problems_add(l->problems, NULL, "key_overlap", "must be at least as long as the tokens live");
-	if (!*c->tls_certificate != !*c->tls_key)
-		problems_add(l->problems, NULL, "tls_certificate", "and tls_key are given together or not at all");
+		broken(l, "key_overlap", "access_lifetime", "must be at least as long as access_lifetime and id_token_lifetime");
+	if (*c->tls_certificate && !*c->tls_key)
+		broken(l, "tls_certificate", NULL, "needs a tls_key beside it");
+	if (*c->tls_key && !*c->tls_certificate)
+		broken(l, "tls_key", NULL, "needs a tls_certificate beside it");
 	if (c->ops_listen && !text_starts_with(c->ops_listen, "127.") && !text_starts_with(c->ops_listen, "[::1]:"))
-		problems_add(l->problems, NULL, "ops_listen", "must be a loopback address");
+		broken(l, "ops_listen", NULL, "must be a loopback address: what is there is not for the network");
 }
 
 static int
@@ -249,10 +266,21 @@ read_file(struct op *op, const char *file, char **ret_text, size_t *ret_n)
 	return 0;
 }
 
+/* A key that the file does not name may be a credential of systemd with this name. */
+static void
+take_credential(struct loading *l, const struct node *map)
+{
+	char *path = secret_path(l->op->mem, "credential:master.key", NULL);
+
+	if (!node_get(map, "master_key") && access(path, F_OK) == 0)
+		l->holder->config.master_key = arena_strdup(l->holder->mem, path);
+}
+
 static int
 load_file(struct loading *l, const char *file)
 {
-	struct node *documents = NULL, empty = { .kind = NODE_MAP, .line = 1, .column = 1 };
+	static const struct node empty = { .kind = NODE_MAP, .line = 1, .column = 1 };
+	struct node *documents = NULL;
 	char *text = NULL, *slash;
 	size_t n = 0, count = 0;
 	int rc = read_file(l->op, file, &text, &n);
@@ -271,7 +299,11 @@ load_file(struct loading *l, const char *file)
 	if (count && documents[0].kind != NODE_MAP && documents[0].kind != NODE_NULL)
 		problems_add(l->problems, &documents[0], "", "must be a map of keys");
 	else
-		take_map(l, count && documents[0].kind == NODE_MAP ? &documents[0] : &empty);
+		l->map = count && documents[0].kind == NODE_MAP ? &documents[0] : &empty;
+	if (l->map) {
+		take_map(l, l->map);
+		take_credential(l, l->map);
+	}
 	return 0;
 }
 
@@ -280,7 +312,7 @@ config_load(struct op *op, const char *file, struct problems *problems, const st
 {
 	struct arena *mem = arena_new();
 	struct holder *holder = arena_alloc(mem, sizeof(*holder));
-	struct loading l = { op, holder, problems, NULL };
+	struct loading l = { .op = op, .holder = holder, .problems = problems };
 	int rc = 0;
 
 	holder->mem = mem;
@@ -288,7 +320,8 @@ config_load(struct op *op, const char *file, struct problems *problems, const st
 	for (size_t i = 0; i < countof(rows); i++)
 		if (rows[i].preset && *rows[i].preset)
 			take_value(&l, &rows[i], NULL, rows[i].preset);
-		else if (rows[i].type == CONFIG_STR || rows[i].type == CONFIG_PATH || rows[i].type == CONFIG_URL)
+		else if (rows[i].type == CONFIG_STR || rows[i].type == CONFIG_PATH || rows[i].type == CONFIG_SECRET ||
+		    rows[i].type == CONFIG_URL)
 			*(const char **)(void *)((char *)&holder->config + rows[i].offset) = "";
 	if (file)
 		rc = load_file(&l, file);
@@ -334,23 +367,66 @@ config_needs_restart(struct op *op, const struct config *old, const struct confi
 }
 
 void
+config_keep_start(const struct config *config, const struct config *old)
+{
+	struct holder *holder = holder_of(config);
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		const struct row *row = &rows[i];
+		char *to = (char *)&holder->config + row->offset;
+		const char *from = (const char *)old + row->offset;
+
+		if (row->is_live)
+			continue;
+		if (row->type == CONFIG_SEC || row->type == CONFIG_INT)
+			memcpy(to, from, sizeof(int64_t));
+		else if (row->type == CONFIG_BOOL)
+			memcpy(to, from, sizeof(bool));
+		else
+			*(const char **)(void *)to = arena_strdup(holder->mem, *(const char *const *)(const void *)from);
+	}
+}
+
+static json_t *
+value_json(const struct row *row, const char *text)
+{
+	switch (row->type) {
+	case CONFIG_SEC:
+	case CONFIG_INT:
+		return json_integer(atoll(text));
+	case CONFIG_BOOL:
+		return json_boolean(!strcmp(text, "true"));
+	default:
+		return json_string(text);
+	}
+}
+
+void
 config_show(FILE *out, const struct config *config)
 {
 	struct arena *mem = arena_new();
 
 	for (size_t i = 0; i < countof(rows); i++) {
 		const char *value = value_text(mem, &rows[i], config);
-		bool is_preset = rows[i].preset && !strcmp(value, rows[i].preset);
 		json_t *pair = json_object();
 
-		json_object_set_new(pair, rows[i].name, rows[i].type == CONFIG_SEC || rows[i].type == CONFIG_INT ?
-		    json_integer(atoll(value)) : rows[i].type == CONFIG_BOOL ? json_boolean(!strcmp(value, "true")) : json_string(value));
-		if (is_preset)
+		json_object_set_new(pair, rows[i].name, value_json(&rows[i], value));
+		if (rows[i].preset && !strcmp(value, rows[i].preset))
 			fputs("# preset\n", out);
 		node_write_yaml(out, pair);
 		json_decref(pair);
 	}
 	arena_free(mem);
+}
+
+json_t *
+config_json(struct op *op, const struct config *config)
+{
+	json_t *all = json_own(op, json_object());
+
+	for (size_t i = 0; i < countof(rows); i++)
+		json_object_set_new(all, rows[i].name, value_json(&rows[i], value_text(op->mem, &rows[i], config)));
+	return all;
 }
 
 static const char *
@@ -365,6 +441,8 @@ type_words(const struct row *row)
 		return "true or false";
 	case CONFIG_PATH:
 		return "path, relative to this file's folder";
+	case CONFIG_SECRET:
+		return "path, \"@/path\" or credential:NAME";
 	case CONFIG_URL:
 		return "https address";
 	case CONFIG_LISTEN:

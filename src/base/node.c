@@ -45,10 +45,12 @@ problems_add(struct problems *problems, const struct node *where, const char *pa
 static void
 problem_print(struct buf *out, const struct problems *problems, const struct problem *p)
 {
-	buf_printf(out, "%s:", problems->source);
+	if (problems->source)
+		buf_printf(out, "%s:", problems->source);
 	if (p->line)
 		buf_printf(out, "%d:%d:", p->line, p->column);
-	buf_printf(out, " %s%s%s", p->path && *p->path ? p->path : "", p->path && *p->path ? ": " : "", p->sentence);
+	buf_add(out, problems->source || p->line ? " " : "");
+	buf_printf(out, "%s%s%s", p->path && *p->path ? p->path : "", p->path && *p->path ? ": " : "", p->sentence);
 }
 
 char *
@@ -133,8 +135,13 @@ yaml_next(struct yaml *yaml)
 		return true;
 	struct node where = { .line = (int)yaml->parser.problem_mark.line + 1, .column = (int)yaml->parser.problem_mark.column + 1 };
 
-	problems_add(yaml->problems, &where, "", "%s%s%s", yaml->parser.problem ? yaml->parser.problem : "cannot be read",
-	    yaml->parser.context ? ", " : "", yaml->parser.context ? yaml->parser.context : "");
+	const char *said = yaml->parser.problem ? yaml->parser.problem : "cannot be read";
+
+	/* The two slips behind this one: "password: @/etc/..." and a tab. */
+	if (!strcmp(said, "found character that cannot start any token"))
+		said = "a value that begins with @, ` or % needs quotes, and lines are indented with blanks, not with tabs";
+	problems_add(yaml->problems, &where, "", "%s%s%s", said, yaml->parser.context ? ", " : "",
+	    yaml->parser.context ? yaml->parser.context : "");
 	yaml->has_failed = true;
 	return false;
 }

@@ -65,6 +65,8 @@ const struct param *command_params(size_t *ret_n);
 /* The command whose words begin argv; *ret_words how many they are; NULL when there is none. */
 const struct command *command_find(int argc, char *const *argv, int *ret_words);
 void command_print_all(FILE *out);
+/* The commands that begin with this word; false, and nothing printed, when there are none. */
+bool command_print_group(FILE *out, const char *word);
 void command_print_help(FILE *out, enum command_id id);
 /* The name of a parameter without its mark. */
 const char *param_name(const struct param *param, char *buffer, size_t size);

@@ -100,6 +100,24 @@ command_print_all(FILE *out)
 	    "5 daemon not reachable.\n", out);
 }
 
+bool
+command_print_group(FILE *out, const char *word)
+{
+	size_t length = strlen(word);
+	int n = 0;
+
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strncmp(commands[i].words, word, length) || commands[i].words[length] != ' ')
+			continue;
+		if (!n++)
+			fprintf(out, "usage: keyward %s COMMAND ...\n\ncommands:\n", word);
+		fprintf(out, "  %-20s %s\n", commands[i].words, commands[i].help);
+	}
+	if (n)
+		fputs("\n\"keyward COMMAND --help\" tells more.\n", out);
+	return n > 0;
+}
+
 void
 command_print_help(FILE *out, enum command_id id)
 {

@@ -40,7 +40,10 @@ run_config_show(struct cli *cli)
 
 	if (config_load(cli->op, file, &problems, &config))
 		return failed(cli, &problems);
-	config_show(stdout, config);
+	if (cli->is_json)
+		printf("%s\n", json_text(cli->op, config_json(cli->op, config)));
+	else
+		config_show(stdout, config);
 	config_unref(config);
 	return EXIT_DONE;
 }

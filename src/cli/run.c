@@ -117,8 +117,8 @@ run_apply(struct cli *cli)
 			printf("%s\n", plan.text);
 		return EXIT_DONE;
 	}
-	/* A script need not be asked what it plainly said; what goes for good is another matter. */
-	if ((isatty(STDIN_FILENO) || json_get_int(plan.json, "remove")) && !is_agreed(cli, "Do this?"))
+	/* A script need not be asked what it plainly said: without --prune nothing goes. */
+	if (isatty(STDIN_FILENO) && !is_agreed(cli, "Do this?"))
 		return EXIT_FAILED;
 	/* What was shown is what is done: other changes in between are refused. */
 	mark = json_get_text(plan.json, "mark");

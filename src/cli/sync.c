@@ -19,17 +19,26 @@ is_run_over(const json_t *run)
 	return json_get_bool(run, "finished") || (state && !strcmp(state, "frozen"));
 }
 
-/* "people 1200, create 3, disable 1", without zeros. */
+/* "1200 people and 36 groups read, 3 to create, 1 to disable", without zeros. */
 static char *
 counts_text(struct cli *cli, const json_t *run)
 {
+	static const struct { const char *name, *words; } counts[] = {
+		{ "read", "people read" }, { "groups", "groups" }, { "skipped", "entries that cannot be used" },
+		{ "inactive", "disabled or expired and never known here" }, { "create", "to create" },
+		{ "change", "to change" }, { "disable", "to disable" }, { "enable", "to enable" },
+		{ "grant", "roles to give" }, { "end", "roles to take" }, { "member", "with other groups" },
+		{ "unchanged", "unchanged" }, { "applied", "changes done" },
+	};
+	const json_t *all = json_object_get(run, "counts");
 	struct buf out = buf_in(cli->op->mem);
-	const char *name;
-	json_t *value;
 
-	json_object_foreach(json_object_get(run, "counts"), name, value)
-		if (json_integer_value(value))
-			buf_printf(&out, "%s%s %lld", out.length ? ", " : "", name, (long long)json_integer_value(value));
+	for (size_t i = 0; i < countof(counts); i++) {
+		int64_t n = json_get_int(all, counts[i].name);
+
+		if (n)
+			buf_printf(&out, "%s%lld %s", out.length ? ", " : "", (long long)n, counts[i].words);
+	}
 	return out.text;
 }
 
@@ -123,7 +132,8 @@ conclude(struct cli *cli, json_t *run)
 	if (strcmp(state, "planned"))
 		return EXIT_DONE;
 	if (json_get_bool(run, "over_limit"))
-		fprintf(stderr, "keyward: %s: the guard would freeze this and wait for approval\n", directory);
+		fprintf(stderr, "keyward: %s: the guard would freeze this and wait for approval: it disables more than the %lld accounts "
+		    "that may be disabled in 24 hours\n", directory, (long long)json_get_int(json_object_get(run, "counts"), "limit"));
 	if (cli->is_json) {
 		plan = json_array();
 		json_object_set_new(run, "plan", plan);

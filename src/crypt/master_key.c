@@ -117,6 +117,9 @@ master_key_read(struct op *op, const char *file, struct master_key **ret)
 
 	if (sodium_init() < 0)
 		return op_fail(op, ERR_CRYPTO, "libsodium cannot start");
+	if (text_starts_with(file, "credential:"))
+		return op_fail(op, ERR_SEAL, "the master key is %s, but systemd gave this service no credentials; see LoadCredential= in "
+		    "systemd.exec(5)", file);
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return op_fail(op, ERR_SEAL, "cannot open the master key %s: %s; put back the file that this database was sealed with, "

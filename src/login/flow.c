@@ -165,13 +165,39 @@ HANDLER(page_login)
 
 /* ---- refusals ---- */
 
+static int
+account_body(struct op *op, void *arg)
+{
+	struct attempt *a = arg;
+	const struct person *person = &a->method.person->change.person;
+	struct user *user;
+	int rc = db_user_find_external(op, person->directory_id, person->external_id, &user);
+
+	if (!rc)
+		a->user_id = user->id;
+	return rc;
+}
+
+/* Whose account a refusal is about, if the name led to a person who has one. */
+static const char *
+account_of(struct op *op, const struct attempt *a)
+{
+	struct attempt found = *a;
+
+	if (a->user_id || !a->method.person)
+		return a->user_id;
+	if (db_read(op, account_body, &found) < 0)
+		op_forgive(op);
+	return found.user_id;
+}
+
 static void
 record_refusal(struct op *op, const struct attempt *a, const char *reason, bool has_login)
 {
 	const struct catalog_directory *directory = a->method.directory;
 
 	metric_add(METRIC_login_fail_total, 1);
-	audit_refusal(op, EV_LOGIN_FAIL, a->user_id, FACTS(FACT("method", "password"), FACT("directory",
+	audit_refusal(op, EV_LOGIN_FAIL, account_of(op, a), FACTS(FACT("method", "password"), FACT("directory",
 	    directory ? directory->body->name : NULL),
 	    PERSONAL("login", has_login ? a->login : NULL), FACT("reason", reason)));
 }
@@ -365,7 +391,7 @@ finish(struct op *op, struct request *request, struct reply *reply, struct attem
 	if (rc)
 		return rc;
 	if (a->is_refused)
-		return refuse_outcome(op, request, reply, a, a->method.person->change.person.is_active ? "disabled here" :
+		return refuse_outcome(op, request, reply, a, a->method.person->change.person.is_active ? "disabled_here" :
 		    a->method.person->change.person.reason);
 	metric_add(METRIC_login_ok_total, 1);
 	session_set_cookie(reply, a->cookie);

@@ -196,10 +196,10 @@ method_ldap_check(struct op *op, const char *password, struct method_result *res
 	result->outcome = meaning[bind.outcome].outcome;
 	result->reason = meaning[bind.outcome].reason;
 	/*
-	 * an account that the directory calls disabled or expired is told nothing about its password; METHOD_OK goes on to be
-	 * recorded
+	 * An account that the directory calls disabled or expired is told nothing about its password; METHOD_OK goes on to be
+	 * recorded.  slapd calls it "locked" whatever the password was: the entry tells more exactly.
 	 */
-	if (result->outcome != METHOD_OK && result->outcome != METHOD_REFUSED && !result->person->change.person.is_active) {
+	if (result->outcome != METHOD_OK && bind.outcome != LDAP_BIND_REFUSED && !result->person->change.person.is_active) {
 		result->outcome = METHOD_REFUSED;
 		result->reason = result->person->change.person.reason;
 	}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "base/uuid.h"
 
 #define LOCATION_DEPTH_MAX 16
@@ -31,13 +32,14 @@ wrong(struct check *check, const struct object *object, const char *member, cons
 	problems_add(check->problems, object->where, path, "%s", sentence);
 }
 
+/* An object of the set as it will be, or one that goes. */
 static const struct object *
-find(struct check *check, enum object_kind kind, const char *name)
+find(struct check *check, enum object_kind kind, const char *name, bool is_removed)
 {
 	const char *key = text_fold(check->op->mem, name);
 
 	for (size_t i = 0; key && i < check->n; i++)
-		if (check->set[i].kind == kind && check->set[i].body && !strcmp(check->set[i].name_key, key))
+		if (check->set[i].kind == kind && !check->set[i].body == is_removed && !strcmp(check->set[i].name_key, key))
 			return &check->set[i];
 	return NULL;
 }
@@ -45,8 +47,14 @@ find(struct check *check, enum object_kind kind, const char *name)
 static void
 check_reference(struct check *check, const struct object *object, const char *member, enum object_kind kind, const char *name)
 {
-	if (name && !find(check, kind, name))
-		wrong(check, object, member, op_printf(check->op, "there is no %s called %s", object_kind_row(kind)->name, name));
+	const char *what = object_kind_row(kind)->name;
+
+	if (!name || find(check, kind, name, false))
+		return;
+	if (find(check, kind, name, true))
+		wrong(check, object, member, op_printf(check->op, "needs the %s %s, which cannot be removed before this is", what, name));
+	else
+		wrong(check, object, member, op_printf(check->op, "there is no %s called %s", what, name));
 }
 
 /* ---- grammars ---- */
@@ -274,7 +282,7 @@ check_location(struct check *check, const struct object *object)
 			return;
 		if (at == object)
 			check_reference(check, object, "parent", OBJECT_LOCATION, parent);
-		at = find(check, OBJECT_LOCATION, parent);
+		at = find(check, OBJECT_LOCATION, parent, false);
 	}
 }
 
@@ -340,6 +348,9 @@ check_directory(struct check *check, const struct object *object)
 	check_dn(check, object, "base", directory->base);
 	check_dn(check, object, "group_base", directory->group_base);
 	check_dn(check, object, "bind_dn", directory->bind_dn);
+	problem = directory->password ? secret_reference_problem(directory->password) : NULL;
+	if (problem)
+		wrong(check, object, "password", problem);
 	check_filter(check, object, "filter", directory->filter);
 	check_filter(check, object, "group_filter", directory->group_filter);
 	check_attribute(check, object, "login_attribute", directory->login_attribute);

@@ -103,11 +103,12 @@ static void
 add_note(struct op *op, struct strings *notes, const struct object_change *change)
 {
 	const struct shape_app *app = change->body;
+	const struct shape_directory *directory = change->body;
 	const char *name = item_name(change);
 
 	if (change->action != OBJECT_CREATE || notes->n == 1000)
 		return;
-	if (change->kind == OBJECT_DIRECTORY)
+	if (change->kind == OBJECT_DIRECTORY && !directory->password)
 		notes->v[notes->n++] = op_printf(op,
 		    "directory %s needs the password of its service account: keyward directory password %s "
 		    "--password-file FILE",

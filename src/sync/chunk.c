@@ -66,8 +66,8 @@ pace_may_go_on(struct op *op, const struct pace *pace)
 }
 
 #define EACH_COUNT(F) \
-	F(active_before) F(change) F(create) F(disable) F(disabled_lately) F(enable) F(end) F(grant) F(groups) F(limit) F(losing) \
-	F(member) F(nameless) F(planned) F(read) F(skipped) F(unchanged)
+	F(active_before) F(change) F(create) F(disable) F(disabled_lately) F(enable) F(end) F(grant) F(groups) F(inactive) F(limit) \
+	F(losing) F(member) F(nameless) F(planned) F(read) F(skipped) F(unchanged)
 
 char *
 counts_write(struct op *op, const struct sync_counts *counts)

@@ -7,10 +7,9 @@
 
 #include <string.h>
 
+#include "base/config.h"
 #include "base/time.h"
 #include "net/ldap_pool.h"
-
-#define SERVICE_TIMEOUT_MS 30000
 
 /* Another version of the object, or another password, is another connection. */
 static const char *
@@ -31,7 +30,7 @@ open_link(struct op *op, const struct catalog_directory *directory, struct ldap_
 	const struct shape_directory *body = directory->body;
 	const struct ldap_options options = {
 		.url = body->url, .tls = body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = body->ca,
-		.timeout_ms = SERVICE_TIMEOUT_MS,
+		.timeout_ms = op->config ? op->config->ldap_timeout * 1000 : 0,
 	};
 
 	return ldap_link_open(op, &options, ret);

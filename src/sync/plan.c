@@ -111,8 +111,10 @@ compare_person(struct op *op, struct page *page, size_t at, const struct user_ma
 		row_skip(op, page, entry);
 		return 0;
 	}
-	if (!mark && !entry->is_active)         /* nobody is created who may not sign in */
+	if (!mark && !entry->is_active) {       /* nobody is created who may not sign in */
+		page->plan->run->counts.inactive++;
 		return 0;
+	}
 	graph_groups(op, graph, entry->dn_hash, &groups, &n_groups);
 	rc = graph_grants(op, graph, entry, groups, n_groups, &wanted, &n_wanted);
 	if (rc)
@@ -338,7 +340,7 @@ plan_build(struct op *op, struct run *run)
 	char *after;
 	int rc;
 
-	c->create = c->change = c->disable = c->enable = c->grant = c->end = c->member = c->unchanged = c->losing = 0;
+	c->create = c->change = c->disable = c->enable = c->grant = c->end = c->member = c->unchanged = c->inactive = c->losing = 0;
 	rc = drop_old(own, run);
 	if (!rc)
 		rc = db_read(own, skips_body, &plan);

@@ -104,7 +104,7 @@ Test(plan, prune)
 	/* Pruning must not leave something that others need. */
 	cr_assert_eq(apply("locations: [{name: top}, {name: under, parent: top}]"), 0);
 	cr_expect_eq(run_file("locations: [{name: under, parent: top}]", true, true, &view), ERR_INVALID);
-	cr_expect(strstr(op_failure(op), "no location called top"), "%s", op_failure(op));
+	cr_expect(strstr(op_failure(op), "needs the location top"), "%s", op_failure(op));
 }
 
 Test(plan, everything_wrong_in_one_run)
