@@ -341,7 +341,8 @@ HANDLER(api_directory_password)
 
 	if (directory && directory->body->password)
 		return op_fail(op, ERR_CONFLICT,
-		    "directory %s takes its password from %s; write it there, or take \"password\" out of the object", directory->body->name, directory->body->password);
+		    "directory %s takes its password from %s; write it there, or take \"password\" out of the object",
+		    directory->body->name, directory->body->password);
 	rc = object_seal_password(op, in->password, &secret);
 	if (!rc)
 		rc = objects_set_secret(op, OBJECT_DIRECTORY, name, secret);
