@@ -22,7 +22,7 @@ pragma(struct op *op, sqlite3 *connection, const char *text)
 	return 0;
 }
 
-/* Durable at power loss; small caches (the pages are mapped); WAL grows only until the checkpointer has been by. */
+/* Durable at power loss; small caches, and no mapping: the kernel keeps the pages, and a disk error stays an error; WAL grows only until the checkpointer has been by. */
 static const char *const pragmas_all[] = {
 	"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY",
 	"PRAGMA trusted_schema=OFF", "PRAGMA wal_autocheckpoint=0",
@@ -40,8 +40,6 @@ sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connec
 		rc = pragma(op, connection->connection, pragmas_all[i]);
 	if (!rc)
 		rc = pragma(op, connection->connection, is_reader ? "PRAGMA cache_size=-2000" : "PRAGMA cache_size=-8000");
-	if (!rc && is_reader)
-		rc = pragma(op, connection->connection, "PRAGMA mmap_size=268435456");
 	if (!rc && is_reader)
 		rc = pragma(op, connection->connection, "PRAGMA query_only=ON");
 	connection->statements = mem_new((sql_count() + 1) * sizeof(*connection->statements));
