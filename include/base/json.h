@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include "base/op.h"
+#include "base/text.h"
 
 /* The value belongs to the op: it is released in op_end.  Give every json_t made in an op to this once.  NULL-safe; returns value. */
 json_t *json_own(struct op *op, json_t *value);
@@ -21,6 +22,8 @@ int json_read(struct op *op, const char *bytes, size_t n, json_t **ret_value) MU
 
 /* RFC 8785 canonical text.  Only integers up to 2^53 as numbers: floating point asserts.  The text belongs to the op. */
 char *json_canonical(struct op *op, const json_t *value);
+/* A string in canonical form, for texts that are written member by member in their order. */
+void json_put_text(struct buf *out, const char *text);
 /* Compact text for an answer; belongs to the op. */
 char *json_text(struct op *op, const json_t *value);
 

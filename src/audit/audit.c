@@ -118,30 +118,75 @@ recordable(struct op *op, const char *value)
 	return text_is_utf8(value, n) ? value : op_printf(op, "hex:%s", hex_encode(op->mem, value, n));
 }
 
+/* ---- the canonical text: members are written in the order of RFC 8785 3.2.3, so nothing has to be built and sorted first ---- */
+
 static void
-set_text(struct op *op, json_t *object, const char *name, const char *value)
+put_name(struct buf *out, const char *name)
 {
-	if (value)
-		json_object_set_new(object, name, json_string(recordable(op, value)));
+	if (out->text[out->length - 1] != '{')
+		buf_add_char(out, ',');
+	json_put_text(out, name);
+	buf_add_char(out, ':');
 }
 
 static void
-set_object(json_t *object, const char *name, json_t *member)
+put_text(struct op *op, struct buf *out, const char *name, const char *value)
 {
-	if (json_object_size(member))
-		json_object_set_new(object, name, member);
-	else
-		json_decref(member);
+	if (!value)
+		return;
+	put_name(out, name);
+	json_put_text(out, recordable(op, value));
 }
 
-static json_t *
-actor(struct op *op)
+static void
+put_number(struct buf *out, const char *name, int64_t number)
 {
-	json_t *object = json_object();
+	put_name(out, name);
+	buf_printf(out, "%lld", (long long)number);
+}
 
-	set_text(op, object, "kind", actor_kinds[op->caller.kind]);
-	set_text(op, object, "id", op->caller.actor);
-	return object;
+struct member { const char *name, *value; };
+
+/* Names are lower-case ASCII, where the order of bytes is that of UTF-16. */
+static void
+put_members(struct op *op, struct buf *out, const char *name, struct member *v, size_t n)
+{
+	if (!n)
+		return;
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = i; k && strcmp(v[k - 1].name, v[k].name) > 0; k--) {
+			struct member member = v[k];
+
+			v[k] = v[k - 1];
+			v[k - 1] = member;
+		}
+	put_name(out, name);
+	buf_add_char(out, '{');
+	for (size_t i = 0; i < n; i++)
+		put_text(op, out, v[i].name, v[i].value);
+	buf_add_char(out, '}');
+}
+
+static void
+put_facts(struct op *op, struct buf *out, const struct fact *facts, size_t n)
+{
+	struct member members[FACTS_MAX];
+	size_t n_members = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!facts[i].is_personal && facts[i].value)
+			members[n_members++] = (struct member){ facts[i].name, facts[i].value };
+	put_members(op, out, "facts", members, n_members);
+}
+
+static void
+put_commitments(struct op *op, struct buf *out, const char *id, const struct audit_personal_row *personal, size_t n)
+{
+	struct member members[FACTS_MAX + 1];
+
+	for (size_t i = 0; i < n; i++)
+		members[i] = (struct member){ personal[i].field, commitment(op, id, &personal[i]) };
+	put_members(op, out, "personal", members, n);
 }
 
 /* The row's text, in the form that audit/audit.h settles. */
@@ -149,25 +194,24 @@ static char *
 canonical_text(struct op *op, const struct audit_row *row, const struct fact *facts, size_t n,
     const struct audit_personal_row *personal, size_t n_personal)
 {
-	json_t *root = json_own(op, json_object()), *open_facts = json_object(), *commitments = json_object();
+	struct buf out = buf_in(op->mem);
 
-	json_object_set_new(root, "v", json_integer(FORM_VERSION));
-	set_text(op, root, "id", row->id);
-	json_object_set_new(root, "at", json_integer(row->at_ms));
-	set_text(op, root, "event", row->event);
-	json_object_set_new(root, "actor", actor(op));
-	set_text(op, root, "on_behalf_of", op->caller.on_behalf_of);
-	set_text(op, root, "session", op->caller.session);
-	set_text(op, root, "request", row->request_id);
-	set_text(op, root, "target", row->target);
-	for (size_t i = 0; i < n; i++)
-		if (!facts[i].is_personal)
-			set_text(op, open_facts, facts[i].name, facts[i].value);
-	for (size_t i = 0; i < n_personal; i++)
-		set_text(op, commitments, personal[i].field, commitment(op, row->id, &personal[i]));
-	set_object(root, "facts", open_facts);
-	set_object(root, "personal", commitments);
-	return json_canonical(op, root);
+	buf_add(&out, "{\"actor\":{");
+	put_text(op, &out, "id", op->caller.actor);
+	put_text(op, &out, "kind", actor_kinds[op->caller.kind]);
+	buf_add_char(&out, '}');
+	put_number(&out, "at", row->at_ms);
+	put_text(op, &out, "event", row->event);
+	put_facts(op, &out, facts, n);
+	put_text(op, &out, "id", row->id);
+	put_text(op, &out, "on_behalf_of", op->caller.on_behalf_of);
+	put_commitments(op, &out, row->id, personal, n_personal);
+	put_text(op, &out, "request", row->request_id);
+	put_text(op, &out, "session", op->caller.session);
+	put_text(op, &out, "target", row->target);
+	put_number(&out, "v", FORM_VERSION);
+	buf_add_char(&out, '}');
+	return out.text;
 }
 
 /* Fills v (room for n + 1) with the personal facts and the address, each with a salt; the number of them. */

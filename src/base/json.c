@@ -70,10 +70,11 @@ json_read(struct op *op, const char *bytes, size_t n, json_t **ret_value)
 static void
 canon_string(struct buf *out, const char *text, size_t n)
 {
+	static const char shorts[] = "\b\t\n\f\r", letters[] = "btnfr";
+
 	buf_add_char(out, '"');
 	for (size_t i = 0, start = 0; i <= n; i++) {
 		unsigned char c = i < n ? (unsigned char)text[i] : 0;
-		static const char shorts[] = "\b\t\n\f\r", letters[] = "btnfr";
 		const char *hit;
 
 		if (i < n && c >= 0x20 && c != '"' && c != '\\')
@@ -90,6 +91,12 @@ canon_string(struct buf *out, const char *text, size_t n)
 			buf_printf(out, "\\u%04x", c);
 	}
 	buf_add_char(out, '"');
+}
+
+void
+json_put_text(struct buf *out, const char *text)
+{
+	canon_string(out, text, strlen(text));
 }
 
 /* RFC 8785 3.2.3 sorts by UTF-16 code units: differs from bytes only for U+E000-U+FFFF against what lies above. */

@@ -55,10 +55,28 @@ buf_printf(struct buf *buf, const char *format, ...)
 	va_end(args);
 }
 
+/* How many bytes at the start are ASCII: most names are nothing else, and need no tables. */
+static size_t
+ascii_length(const char *bytes, size_t n)
+{
+	size_t i = 0;
+
+	for (uint64_t word; i + sizeof(word) <= n; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		if (word & 0x8080808080808080u)
+			break;
+	}
+	while (i < n && !(bytes[i] & 0x80))
+		i++;
+	return i;
+}
+
 bool
 text_is_utf8(const char *bytes, size_t n)
 {
-	return !memchr(bytes, 0, n) && !u8_check((const uint8_t *)bytes, n);
+	size_t ascii = ascii_length(bytes, n);
+
+	return !memchr(bytes, 0, n) && (ascii == n || !u8_check((const uint8_t *)bytes + ascii, n - ascii));
 }
 
 bool
@@ -72,6 +90,17 @@ text_has_control(const char *utf8)
 	return false;
 }
 
+/* NFKC leaves ASCII as it is, and its case folding is that of A to Z. */
+static char *
+fold_ascii(struct arena *mem, const char *text, size_t n)
+{
+	char *folded = arena_alloc(mem, n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		folded[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + ('a' - 'A')) : text[i];
+	return folded;
+}
+
 char *
 text_fold(struct arena *mem, const char *utf8)
 {
@@ -79,10 +108,10 @@ text_fold(struct arena *mem, const char *utf8)
 	uint8_t *folded;
 	char *copy;
 
+	if (ascii_length(utf8, n) == n)
+		return fold_ascii(mem, utf8, n);
 	if (!text_is_utf8(utf8, n))
 		return NULL;
-	if (!n)
-		return arena_strdup(mem, "");
 	folded = u8_casefold((const uint8_t *)utf8, n, NULL, UNINORM_NFKC, NULL, &length);
 	if (!folded)
 		return NULL;

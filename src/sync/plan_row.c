@@ -5,23 +5,8 @@
  */
 #include <string.h>
 
-#include "base/text.h"
+#include "base/json.h"
 #include "plan_int.h"
-
-static void
-buf_json(struct buf *buf, const char *text)
-{
-	buf_add_char(buf, '"');
-	for (const char *c = text; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			buf_printf(buf, "\\%c", *c);
-		else if ((unsigned char)*c < 0x20)
-			buf_printf(buf, "\\u%04x", (unsigned)*c);
-		else
-			buf_add_char(buf, *c);
-	}
-	buf_add_char(buf, '"');
-}
 
 void
 row_add(struct op *op, struct page *page, const struct sync_plan_row *row)
@@ -99,7 +84,7 @@ row_create(struct op *op, struct page *page, const struct sync_entry *entry, con
 	buf_add(&body, "]");
 	if (entry->mail) {
 		buf_add(&body, ",\"mail\":");
-		buf_json(&body, entry->mail);
+		json_put_text(&body, entry->mail);
 	}
 	buf_add(&body, "}");
 	row.why = "new in the directory";
@@ -115,12 +100,12 @@ field_json(struct buf *body, const char *name, const char *before, const char *a
 		return;
 	buf_printf(body, "%s\"%s\":[", body->length > 1 ? "," : "", name);
 	if (before)
-		buf_json(body, before);
+		json_put_text(body, before);
 	else
 		buf_add(body, "null");
 	buf_add(body, ",");
 	if (after)
-		buf_json(body, after);
+		json_put_text(body, after);
 	else
 		buf_add(body, "null");
 	buf_add(body, "]");
@@ -246,7 +231,7 @@ name_json(struct buf *list, const char *name)
 {
 	if (list->length)
 		buf_add_char(list, ',');
-	buf_json(list, name);
+	json_put_text(list, name);
 }
 
 /* Direct groups: one row that says which he joins and leaves. */

@@ -41,6 +41,18 @@ Test(text, folding_keeps_apart_what_is_not_the_same)
 	cr_assert_null(text_fold(op->mem, "\xc0\x80"));
 }
 
+/* ASCII goes a short way of its own: an accent behind it takes the long one. */
+Test(text, folding_is_the_same_both_ways)
+{
+	for (int c = 1; c < 0x80; c++) {
+		char *shorter = text_fold(op->mem, op_printf(op, "%cx", c)), *longer = text_fold(op->mem, op_printf(op, "%cx\xc3\xa9", c));
+
+		cr_assert_str_eq(op_printf(op, "%s\xc3\xa9", shorter), longer, "character %d", c);
+	}
+	cr_assert(text_is_utf8("plain text, and longer than a word", 34) && text_is_utf8("then an accent: \xc3\xa9", 18));
+	cr_assert(!text_is_utf8("nothing\0behind", 14) && !text_is_utf8("good for a while, then \xff", 24));
+}
+
 Test(text, base64url_is_strict)
 {
 	static const char *const bad[] = { "QQ==", "Q Q", "QQ\n", "Q+A", "Q/A", "QR", "Q", "QUJ=" };
