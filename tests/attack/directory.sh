@@ -52,6 +52,9 @@ leaf()
   leaf foreign stranger "the directory" $'subjectAltName=IP:127.0.0.1\n' -days 20
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 20 -keyout "$work/self.key" -out "$work/self.pem" \
     -subj /CN=self -addext subjectAltName=IP:127.0.0.1
+  mkdir "$work/trust"
+  cp "$work/stranger.pem" "$work/trust/$(openssl x509 -in "$work/stranger.pem" -noout -hash).0"
+  cp "$work/stranger.pem" "$work/trust/"
 } >"$work/openssl.log" 2>&1 || cat "$work/openssl.log"
 
 # --- one case
@@ -272,7 +275,7 @@ lie honest
 LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem ask_apart login alice willow-lantern-42
 has "outcome: ok" "L06: the environment does not change whom we trust"
 lie honest ldaps foreign
-LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem LDAPTLS_CACERTDIR=$work ask_apart login alice willow-lantern-42
+LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem LDAPTLS_CACERTDIR=$work/trust ask_apart login alice willow-lantern-42
 said LDAP_TLS "L06: nor loosen it"
 ask peek
 said OK "certificates are shown to who must decide, trusted or not"
