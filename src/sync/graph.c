@@ -10,6 +10,7 @@
 #include "sync_int.h"
 
 #define LINKS_MAX 600000                /* 12 MB */
+#define BUCKETS 65536                   /* of links: nine each when there are that many */
 
 struct link {
 	unsigned char hash[SYNC_HASH_BYTES];
@@ -158,14 +159,21 @@ graph_part(const struct graph *graph, const unsigned char hash[static SYNC_HASH_
 	return head % graph->n_parts;
 }
 
+static size_t
+bucket_of(const unsigned char *hash)
+{
+	return (size_t)hash[4] << 8 | hash[5];
+}
+
 static void
 visit_count(void *arg, int64_t seq, const unsigned char *members, size_t n)
 {
 	struct graph *graph = arg;
 
 	(void)seq;
-	for (size_t i = 0; i < n; i++)
-		graph->n_links += graph_part(graph, members + i * SYNC_HASH_BYTES) == graph->part;
+	for (size_t i = 0; i < n; i++, members += SYNC_HASH_BYTES)
+		if (graph_part(graph, members) == graph->part)
+			graph->ends[bucket_of(members)]++;
 }
 
 static void
@@ -174,29 +182,36 @@ visit_link(void *arg, int64_t seq, const unsigned char *members, size_t n)
 	struct graph *graph = arg;
 
 	for (size_t i = 0; i < n; i++, members += SYNC_HASH_BYTES) {
-		struct link *link = &graph->links[graph->n_links];
+		struct link *link;
 
 		if (graph_part(graph, members) != graph->part)
 			continue;
+		link = &graph->links[graph->ends[bucket_of(members)]++];
 		memcpy(link->hash, members, SYNC_HASH_BYTES);
 		link->group = (uint32_t)graph->by_seq[seq];
-		graph->n_links++;
 	}
 }
 
+/* Counts, makes room for each bucket behind the one before it, and fills the buckets: ends[i] goes from a bucket's start to its end. */
 static int
 links_body(struct op *op, void *arg)
 {
 	struct graph *graph = arg;
+	size_t n = 0;
 	int rc;
 
 	arena_reset(graph->link_mem);
-	graph->n_links = 0;
+	graph->ends = arena_alloc(graph->link_mem, BUCKETS * sizeof(*graph->ends));
 	rc = db_sync_group_members(op, graph->run->row->number, visit_count, graph);
 	if (rc)
 		return rc;
-	graph->links = arena_alloc(graph->link_mem, graph->n_links * sizeof(*graph->links));
-	graph->n_links = 0;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		size_t start = n;
+
+		n += graph->ends[i];
+		graph->ends[i] = (uint32_t)start;
+	}
+	graph->links = arena_alloc(graph->link_mem, n * sizeof(*graph->links));
 	return db_sync_group_members(op, graph->run->row->number, visit_link, graph);
 }
 
@@ -204,31 +219,41 @@ int
 graph_load_part(struct op *op, struct graph *graph, unsigned part)
 {
 	struct op *chunk;
-	int rc;
 
 	if (part == graph->part)
 		return 0;
 	graph->part = part;
 	chunk = chunk_begin(op);
-	rc = chunk_end(op, chunk, db_read(chunk, links_body, graph));
-	if (!rc && graph->n_links)
-		qsort(graph->links, graph->n_links, sizeof(*graph->links), by_hash);
-	return rc;
+	return chunk_end(op, chunk, db_read(chunk, links_body, graph));
+}
+
+/* Puts a number into its place among n; one that a group names twice is in it once. */
+static size_t
+insert_group(size_t *groups, size_t n, size_t group)
+{
+	size_t at = n;
+
+	while (at && groups[at - 1] > group)
+		at--;
+	if (at && groups[at - 1] == group)
+		return n;
+	memmove(groups + at + 1, groups + at, (n - at) * sizeof(*groups));
+	groups[at] = group;
+	return n + 1;
 }
 
 void
 graph_groups(struct op *op, const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES], size_t **ret, size_t *ret_n)
 {
-	size_t first = find_hash(graph->links, graph->n_links, hash), end = first;
+	size_t bucket = bucket_of(hash), first = bucket ? graph->ends[bucket - 1] : 0, end = graph->ends[bucket], n = 0;
 
-	while (end < graph->n_links && !memcmp(graph->links[end].hash, hash, SYNC_HASH_BYTES))
-		end++;
-	*ret = op_alloc(op, (end - first) * sizeof(**ret));
-	*ret_n = 0;
-	/* a member that a group names twice is in it once */
 	for (size_t i = first; i < end; i++)
-		if (i == first || graph->links[i].group != graph->links[i - 1].group)
-			(*ret)[(*ret_n)++] = graph->links[i].group;
+		n += !memcmp(graph->links[i].hash, hash, SYNC_HASH_BYTES);
+	*ret = op_alloc(op, n * sizeof(**ret));
+	*ret_n = 0;
+	for (size_t i = first; i < end; i++)
+		if (!memcmp(graph->links[i].hash, hash, SYNC_HASH_BYTES))
+			*ret_n = insert_group(*ret, *ret_n, graph->links[i].group);
 }
 
 /* ---- a person ---- */

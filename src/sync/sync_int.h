@@ -79,8 +79,8 @@ struct graph {
 	/* who is in which group: of one part of the people at a time, so that memory has a bound */
 	unsigned n_parts, part;
 	struct arena *link_mem;
-	struct link *links;                             /* ordered by hash, then group */
-	size_t n_links;
+	struct link *links;                             /* in buckets by hash, one behind the other */
+	uint32_t *ends;                                 /* of each bucket */
 	/* edges between groups: the second is a member of the first; numbers */
 	size_t (*nested)[2];
 	size_t n_nested;
@@ -91,7 +91,7 @@ int graph_load(struct op *op, const struct run *run, struct graph **ret) MUST_CH
 unsigned graph_part(const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES]);
 /* Loads the memberships of a part; nothing to do when it is loaded. */
 int graph_load_part(struct op *op, struct graph *graph, unsigned part) MUST_CHECK;
-/* Numbers of the groups that the person with this hash, of the loaded part, is directly in; *ret belongs to the op. */
+/* Numbers of the groups that the person with this hash, of the loaded part, is directly in, ascending; *ret belongs to the op. */
 void graph_groups(struct op *op, const struct graph *graph, const unsigned char hash[static SYNC_HASH_BYTES], size_t **ret, size_t *ret_n);
 /* What the rules give to a staged person who is directly in these groups. */
 int graph_grants(struct op *op, const struct graph *graph, const struct sync_entry *entry, const size_t *groups, size_t n,
