@@ -49,6 +49,8 @@ void *mem_new(size_t size);
 void *mem_resize(void *memory, size_t size);
 char *mem_strdup(const char *text);
 void mem_free(void *memory);
+/* Gives what was freed back to the system; after work that needed much. */
+void mem_trim(void);
 /* Overwrites memory so that the compiler cannot leave it out. */
 void mem_wipe(void *memory, size_t size);
 

@@ -91,6 +91,8 @@ int db_sync_plan_page(struct op *op, const char *run_id, int64_t after_seq, size
     struct sync_plan_row **ret, size_t *ret_n) MUST_CHECK;
 /* Removes a slice of a run's plan. */
 int db_sync_plan_drop(struct op *op, const char *run_id, bool *ret_has_more) MUST_CHECK;
+/* Removes records of runs that ended before that time and have no plan, at most 100. */
+int db_sync_run_drop(struct op *op, int64_t before_ms) MUST_CHECK;
 /* A finished run older than before_ms that still has plan rows; NULL when none. */
 int db_sync_plan_oldest(struct op *op, int64_t before_ms, const char **ret_run_id) MUST_CHECK;
 

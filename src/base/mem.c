@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,12 @@ void
 mem_free(void *memory)
 {
 	free(memory);
+}
+
+void
+mem_trim(void)
+{
+	malloc_trim(0);
 }
 
 void

@@ -23,10 +23,13 @@ SQL_DEFINE(sync_run_active,
     " AND (CAST($1 AS TEXT) IS NULL OR directory_id = $1) ORDER BY id LIMIT 100");
 SQL_DEFINE(sync_run_frozen, "SELECT " COLUMNS " FROM sync_runs WHERE directory_id = $1 AND state = 'frozen' ORDER BY id DESC LIMIT 100");
 SQL_DEFINE(sync_last_time,
-    "SELECT COALESCE((SELECT MAX(COALESCE(finished_ms, changed_ms)) FROM sync_runs WHERE directory_id = $1 AND purpose = 'run'),"
-    " created_ms) FROM objects WHERE id = $1");
+    "SELECT COALESCE((SELECT COALESCE(finished_ms, changed_ms) FROM sync_runs WHERE directory_id = $1 AND purpose = 'run'"
+    " ORDER BY number DESC LIMIT 1), created_ms) FROM objects WHERE id = $1");
 SQL_DEFINE(sync_last_done,
     "SELECT COALESCE(MAX(finished_ms), 0) FROM sync_runs WHERE directory_id = $1 AND purpose = 'run' AND state = 'done'");
+SQL_DEFINE(sync_run_drop,
+    "DELETE FROM sync_runs WHERE id IN (SELECT r.id FROM sync_runs r WHERE r.finished_ms < $1"
+    " AND NOT EXISTS (SELECT 1 FROM sync_plan p WHERE p.run_id = r.id) ORDER BY r.id LIMIT 100)");
 #define PLAN_COLUMNS "seq, action, user_id, external_id, login, display_name, why, body"
 SQL_DEFINE(sync_plan_add,
     "INSERT INTO sync_plan (run_id, " PLAN_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
@@ -230,4 +233,10 @@ db_sync_plan_oldest(struct op *op, int64_t before_ms, const char **ret_run_id)
 	if (!rc && (rc = db_next(rows)) > 0)
 		*ret_run_id = db_text_dup(op, rows, 0);
 	return db_end(rows, rc);
+}
+
+int
+db_sync_run_drop(struct op *op, int64_t before_ms)
+{
+	return db_exec(op, &sync_run_drop, ARGS(INT_(before_ms)), NULL);
 }

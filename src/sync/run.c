@@ -95,6 +95,7 @@ task_run(struct lane_task *head)
 	struct sync_task *task = (struct sync_task *)head;
 	struct op *op = op_begin(task->svc, task->config);
 
+	mem_trim();
 	op->caller.kind = task->kind;
 	op->caller.actor = op_strdup(op, task->actor);
 	/* a failure stands in the run's record, the audit and the log */
@@ -102,6 +103,7 @@ task_run(struct lane_task *head)
 		op_forgive(op);
 	op_end(op);
 	task_free(task);
+	mem_trim();
 }
 
 /* Waited in vain for a thread: the run stays in its state, and the next start of the daemon goes on with it. */
@@ -170,31 +172,38 @@ give_up(struct op *op, struct due *due)
 	return db_run(op, give_up_body, &due->active[0]);
 }
 
+/* Begins a run when the directory is due. */
+static int
+tick_one(struct op *op, const struct catalog_directory *directory)
+{
+	struct due due = { .directory_id = directory->id };
+	char *run;
+	int rc = db_read(op, due_body, &due);
+
+	if (!rc)
+		rc = give_up(op, &due);
+	/* a clock that was set back must not stop the timer */
+	if (rc || due.n_active || (op->now_ms >= due.last_ms && op->now_ms - due.last_ms < op->config->sync_interval * 1000))
+		return rc;
+	rc = sync_start(op, directory, false, "timer", &run);
+	return rc ? rc : sync_queue(op, run);
+}
+
 int
 sync_tick(struct op *op)
 {
 	const struct catalog_snapshot *catalog = catalog_get(op);
-	int64_t interval_ms = op->config->sync_interval * 1000;
-	int rc = 0;
 
-	for (size_t i = 0; !rc && i < catalog->n_directories; i++) {
+	for (size_t i = 0; i < catalog->n_directories; i++) {
 		const struct catalog_directory *directory = &catalog->directories[i];
-		struct due due = { .directory_id = directory->id };
-		char *run;
 
-		if (!directory->body->enabled)
-			continue;
-		rc = db_read(op, due_body, &due);
-		if (!rc)
-			rc = give_up(op, &due);
-		/* a clock that was set back must not stop the timer */
-		if (rc || due.n_active || (op->now_ms >= due.last_ms && op->now_ms - due.last_ms < interval_ms))
-			continue;
-		rc = sync_start(op, directory, false, "timer", &run);
-		if (!rc)
-			rc = sync_queue(op, run);
+		/* one that cannot begin does not keep the others from it */
+		if (directory->body->enabled && tick_one(op, directory) < 0) {
+			log_line(LOG_LEVEL_INFO, "sync.not_begun", "directory", directory->body->name, "why", op_failure(op), NULL);
+			op_forgive(op);
+		}
 	}
-	return rc;
+	return 0;
 }
 
 struct runs {

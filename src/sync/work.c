@@ -12,7 +12,7 @@
 #include "sync_int.h"
 
 #define RUN_MAX_MS (24 * 3600000LL)
-#define PLAN_KEPT_MS (30 * 86400000LL)
+#define KEPT_MS (30 * 86400000LL)     /* plans and records of runs */
 
 /* ---- the record ---- */
 
@@ -243,6 +243,12 @@ oldest_body(struct op *op, void *arg)
 }
 
 static int
+drop_runs_body(struct op *op, void *arg)
+{
+	return db_sync_run_drop(op, ((struct drop *)arg)->before_ms);
+}
+
+static int
 drop_all(struct op *op, struct drop *drop, int (*body)(struct op *, void *))
 {
 	int rc = 0;
@@ -259,7 +265,7 @@ drop_all(struct op *op, struct drop *drop, int (*body)(struct op *, void *))
 int
 run_clean(struct op *op, const struct sync_run_row *row)
 {
-	struct drop drop = { .number = row->number, .run_id = row->id, .before_ms = op->now_ms - PLAN_KEPT_MS };
+	struct drop drop = { .number = row->number, .run_id = row->id, .before_ms = op->now_ms - KEPT_MS };
 	int rc;
 
 	if (!row->finished_ms)
@@ -271,7 +277,7 @@ run_clean(struct op *op, const struct sync_run_row *row)
 		rc = db_read(op, oldest_body, &drop);
 	if (!rc && drop.run_id)
 		rc = drop_all(op, &drop, drop_plan_body);
-	return rc;
+	return rc ? rc : db_run(op, drop_runs_body, &drop);
 }
 
 /* Runs that this one has put aside. */

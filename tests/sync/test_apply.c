@@ -244,6 +244,92 @@ Test(apply, a_failed_run_changes_nothing)
 	cr_expect_eq(count(&test_count_event, "sync.failed"), 1);
 }
 
+/* ---- the timer ---- */
+
+SQL_DEFINE(test_count_runs, "SELECT COUNT(*) FROM sync_runs WHERE cause = $1");
+SQL_DEFINE(test_age_runs, "UPDATE sync_runs SET changed_ms = changed_ms - $1, finished_ms = finished_ms - $1");
+SQL_DEFINE(test_age_objects, "UPDATE objects SET created_ms = created_ms - $1");
+
+static int
+age_body(struct op *o, void *arg)
+{
+	int rc = db_exec(o, &test_age_runs, ARGS(INT_(*(int64_t *)arg)), NULL);
+
+	return rc ? rc : db_exec(o, &test_age_objects, ARGS(INT_(*(int64_t *)arg)), NULL);
+}
+
+static void
+pass_time(int64_t ms)
+{
+	cr_assert_eq(db_run(op, age_body, &ms), 0);
+}
+
+/* op_end gives it back */
+static void
+use_interval(int seconds)
+{
+	const char *file = op_printf(op, "%s/keyward.yaml", folder);
+	struct problems problems = problems_in(op, file);
+	FILE *out = fopen(file, "w");
+
+	cr_assert_not_null(out);
+	fprintf(out, "organisation: Clinic\nissuer: https://localhost:7443\nsync_interval: %d\n", seconds);
+	fclose(out);
+	cr_assert_eq(config_load(op, file, &problems, &op->config), 0, "%s", problems_text(op, &problems));
+	unlink(file);
+}
+
+Test(apply, the_timer_reads_what_is_due)
+{
+	use_interval(300);
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 0, "a new directory is read one interval after it was made");
+	pass_time(299000);
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 0);
+	pass_time(2000);
+	/* nobody answers; each of the two directories is tried all the same */
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 2);
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 2);
+	pass_time(301000);
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 4);
+	/* the clock was an hour ahead: one run sets it right */
+	pass_time(-3600000);
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 6);
+	tick();
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_eq(count(&test_count_runs, "timer"), 6);
+}
+
+Test(apply, a_run_that_nobody_works_on_is_given_up)
+{
+	struct reading r = reading_begin(false);
+
+	clinic_of_three(&r);
+	use_interval(86400);
+	pass_time(590000);
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_str_eq(run_row(r.id)->state, "reading");
+	pass_time(20000);
+	cr_expect_eq(sync_tick(op), 0);
+	cr_expect_str_eq(run_row(r.id)->state, "failed");
+	/* whoever comes back to it may not go on */
+	cr_assert_eq(stage_end(op, r.stage), 0);
+	cr_expect_eq(db_run(op, staged_body, r.run), ERR_CONFLICT);
+	op_forgive(op);
+	cr_expect_eq(count(&test_count_users, NULL), 0);
+}
+
 /* ---- kill -9 ---- */
 
 #define MANY_PEOPLE 3000
