@@ -84,6 +84,13 @@ Test(apply, gone_and_back)
 	cr_expect_eq(count(&test_count_joined, NULL), 1, "ada in nurses");
 	cr_expect_eq(count(&test_count_users, NULL), 3, "nobody is removed");
 	cr_expect_eq(count(&test_count_event, "user.disable"), 1);
+	/* still gone: nothing more to do */
+	r = reading_begin(false);
+	tell_person(r.stage, &(struct entry){ .n = 1, .login = "ada" });
+	tell_person(r.stage, &(struct entry){ .n = 2, .login = "ben" });
+	tell_group(r.stage, 91, "nurses", NAMES("ada"));
+	work(&r);
+	cr_expect_eq(counts_of(r.id).planned, 0);
 
 	r = reading_begin(false);
 	clinic_of_three(&r);
