@@ -10,8 +10,7 @@
 #include "base/text.h"
 #include "plan_int.h"
 
-#define PAGE_PEOPLE 500
-#define PUT_ROWS 256
+#define PAGE_PEOPLE 1000
 #define LAST "~"                        /* behind every external id */
 
 /* ---- reading a page ---- */
@@ -184,16 +183,25 @@ page_merge(struct op *op, struct page *page)
 
 struct put {
 	struct page *page;
-	size_t from;
+	size_t from, to;
 };
 
 static int
 put_body(struct op *op, void *arg)
 {
-	const struct put *put = arg;
-	size_t n = put->page->n_rows - put->from;
+	struct put *put = arg;
+	const struct page *page = put->page;
+	struct pace pace;
+	int rc = 0;
 
-	return db_sync_plan_add(op, put->page->plan->run->row->id, put->page->rows + put->from, n < PUT_ROWS ? n : PUT_ROWS);
+	pace_begin(&pace);
+	for (put->to = put->from; !rc && put->to < page->n_rows && pace_may_go_on(op, &pace);) {
+		size_t left = page->n_rows - put->to, n = left < PACE_SLICE ? left : PACE_SLICE;
+
+		rc = db_sync_plan_add(op, page->plan->run->row->id, page->rows + put->to, n);
+		put->to += n;
+	}
+	return rc;
 }
 
 /* Names of those who are gone: their entries cannot tell them. */
@@ -237,7 +245,7 @@ page_plan(struct op *op, struct plan *plan, char **after, bool *ret_is_last)
 {
 	struct op *chunk = chunk_begin(op);
 	struct page page = { .plan = plan, .after = *after };
-	struct put put = { &page, 0 };
+	struct put put = { .page = &page };
 	int rc = db_read(chunk, load_body, &page);
 
 	if (!rc)
@@ -246,7 +254,7 @@ page_plan(struct op *op, struct plan *plan, char **after, bool *ret_is_last)
 		rc = db_read(chunk, names_body, &page);
 	if (!rc)
 		rc = run_touch(chunk, plan->run);
-	for (; !rc && put.from < page.n_rows; put.from += PUT_ROWS)
+	for (; !rc && put.from < page.n_rows; put.from = put.to)
 		rc = db_run(chunk, put_body, &put);
 	if (!rc && plan->want_skip_audit)
 		audit_skipped(chunk, &page);

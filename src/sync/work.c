@@ -212,6 +212,7 @@ step_apply(struct op *op, struct run *run)
 /* ---- leftovers ---- */
 
 struct drop {
+	int (*slice)(struct op *op, struct drop *drop);
 	int64_t number;
 	const char *run_id, *next;
 	int64_t before_ms;
@@ -219,18 +220,14 @@ struct drop {
 };
 
 static int
-drop_stage_body(struct op *op, void *arg)
+drop_stage(struct op *op, struct drop *drop)
 {
-	struct drop *drop = arg;
-
 	return db_sync_stage_drop(op, drop->number, &drop->has_more);
 }
 
 static int
-drop_plan_body(struct op *op, void *arg)
+drop_plan(struct op *op, struct drop *drop)
 {
-	struct drop *drop = arg;
-
 	return db_sync_plan_drop(op, drop->run_id, &drop->has_more);
 }
 
@@ -249,14 +246,29 @@ drop_runs_body(struct op *op, void *arg)
 }
 
 static int
-drop_all(struct op *op, struct drop *drop, int (*body)(struct op *, void *))
+drop_body(struct op *op, void *arg)
+{
+	struct drop *drop = arg;
+	struct pace pace;
+	int rc;
+
+	pace_begin(&pace);
+	do {
+		rc = drop->slice(op, drop);
+	} while (!rc && drop->has_more && pace_may_go_on(op, &pace));
+	return rc;
+}
+
+static int
+drop_all(struct op *op, struct drop *drop, int (*slice)(struct op *, struct drop *))
 {
 	int rc = 0;
 
+	drop->slice = slice;
 	for (drop->has_more = true; !rc && drop->has_more;) {
 		struct op *chunk = chunk_begin(op);
 
-		rc = chunk_end(op, chunk, db_run(chunk, body, drop));
+		rc = chunk_end(op, chunk, db_run(chunk, drop_body, drop));
 	}
 	return rc;
 }
@@ -270,13 +282,13 @@ run_clean(struct op *op, const struct sync_run_row *row)
 
 	if (!row->finished_ms)
 		return 0;
-	rc = drop_all(op, &drop, drop_stage_body);
+	rc = drop_all(op, &drop, drop_stage);
 	if (!rc && !strcmp(row->state, "abandoned"))
-		rc = drop_all(op, &drop, drop_plan_body);
+		rc = drop_all(op, &drop, drop_plan);
 	if (!rc)
 		rc = db_read(op, oldest_body, &drop);
 	if (!rc && drop.run_id)
-		rc = drop_all(op, &drop, drop_plan_body);
+		rc = drop_all(op, &drop, drop_plan);
 	return rc ? rc : db_run(op, drop_runs_body, &drop);
 }
 
