@@ -24,7 +24,7 @@ post_form(int port, const char *form)
 static int
 get_with(int port, const char *header)
 {
-	static char bytes[RAW_BYTES];
+	static char bytes[RAW_BYTES + 100];
 
 	snprintf(bytes, sizeof(bytes), "GET /lane/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n\r\n", header);
 	return raw_ask(port, bytes, text);
