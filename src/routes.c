@@ -69,7 +69,8 @@ path_matches(struct arena *mem, const char *pattern, const char *path, struct ht
 				return false;
 			if (!params->v)
 				params->v = arena_alloc(mem, 4 * sizeof(*params->v));
-			params->v[params->n++] = (struct http_pair){ arena_strndup(mem, pattern + 1, wanted - 2), arena_strndup(mem, path, given) };
+			params->v[params->n++] = (struct http_pair){ arena_strndup(mem, pattern + 1, wanted - 2),
+				arena_strndup(mem, path, given) };
 		} else if (wanted != given || memcmp(pattern, path, given) != 0) {
 			return false;
 		}

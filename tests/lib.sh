@@ -8,6 +8,9 @@ export LC_ALL
 srcdir=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 abs_srcdir=$(cd "$srcdir" && pwd)
 abs_builddir=${abs_builddir:-$(pwd)}
+# Leaks of libraries that are one to a process (tests/leaks.txt).
+LSAN_OPTIONS="suppressions=$abs_srcdir/tests/leaks.txt:print_suppressions=0"
+export LSAN_OPTIONS
 tap_n=0
 tap_failed=0
 

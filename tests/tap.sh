@@ -12,7 +12,8 @@ trap 'exit 1' HUP INT TERM
 ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$work/sanitizer"
 UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$work/sanitizer:print_stacktrace=1"
 TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$work/sanitizer"
-export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+LSAN_OPTIONS="suppressions=${abs_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}/tests/leaks.txt:print_suppressions=0"
+export LSAN_OPTIONS ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 "$program" --tap >"$work/out" 2>"$work/err"
 code=$?
 

@@ -175,10 +175,12 @@ arena_memdup(struct arena *arena, const void *data, size_t size)
 char *
 arena_strndup(struct arena *arena, const char *text, size_t n)
 {
-	size_t length = strnlen(text, n);
+	/* text may be NULL when n is 0 */
+	size_t length = n ? strnlen(text, n) : 0;
 	char *copy = arena_alloc(arena, length + 1);
 
-	memcpy(copy, text, length);
+	if (length)
+		memcpy(copy, text, length);
 	return copy;
 }
 

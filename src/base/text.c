@@ -76,6 +76,9 @@ text_is_utf8(const char *bytes, size_t n)
 {
 	size_t ascii = ascii_length(bytes, n);
 
+	/* bytes may be NULL when there are none */
+	if (n == 0)
+		return true;
 	return !memchr(bytes, 0, n) && (ascii == n || !u8_check((const uint8_t *)bytes + ascii, n - ascii));
 }
 

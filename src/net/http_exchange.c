@@ -229,7 +229,8 @@ read_head(struct exchange *x, const char *method, const char *version)
 	int n = MHD_get_connection_values(x->connection, MHD_HEADER_KIND, NULL, NULL);
 	const char *why, *host;
 
-	request->headers.v = arena_alloc(request->mem, (size_t)(n > HTTP_MAX_HEADERS ? HTTP_MAX_HEADERS : n) * sizeof(struct http_pair) + 1);
+	request->headers.v = arena_alloc(request->mem,
+	    (size_t)(n > HTTP_MAX_HEADERS ? HTTP_MAX_HEADERS : n) * sizeof(struct http_pair) + 1);
 	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, add_header, &request->headers);
 	request->method = http_parse_method(method);
 	why = http_guard(request, method, version, x->target);

@@ -388,6 +388,9 @@ main(int argc, char **argv)
 	svc.ldap_pool = ldap_pool_new();
 	audit_close(svc.audit);         /* the keyring opens it with its own key */
 	svc.audit = NULL;
+	/* the keyring opens an audit log of its own */
+	audit_close(svc.audit);
+	svc.audit = NULL;
 	rc = keyring_open(op, key);
 	if (rc)
 		fprintf(stderr, "directory_probe: %s\n", op_failure(op));

@@ -116,9 +116,13 @@ static struct services svc;
 static struct op *
 live_op(size_t max)
 {
+	/* each test is a process; what is kept here ends with it */
+	static struct op *volatile kept;
+
 	if (!svc.live)
 		svc.live = live_new(max);
-	return op_begin(&svc, NULL);
+	kept = op_begin(&svc, NULL);
+	return kept;
 }
 
 static const unsigned char *

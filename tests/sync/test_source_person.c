@@ -109,12 +109,14 @@ Test(source_person, identity_must_be_there_once)
 	cr_assert_eq(take(), 1);
 	give("entryUUID", "not-a-uuid");
 	cr_assert_eq(take(), 1);
+	end();
 	begin();
 	give("uid", "alice");
 	give("entryUUID", ID);
 	give("entryUUID", "1f8fad5b-d9cb-469f-a165-70867728950e");
 	cr_assert_eq(take(), 1);
 	cr_assert_null(got.person.external_id, "an entry with two ids has none that can be used");
+	end();
 	begin();
 	give("uid", "alice");
 	give("entryUUID", ID "x");
@@ -132,6 +134,7 @@ Test(source_person, login_must_be_there_once_and_sound)
 	give("uid", "alice2");
 	cr_assert_eq(take(), 1, "two logins");
 	for (size_t i = 0; i < countof(bad); i++) {
+		end();
 		begin();
 		give("entryUUID", ID);
 		give("uid", bad[i]);
@@ -140,11 +143,13 @@ Test(source_person, login_must_be_there_once_and_sound)
 	}
 	memset(longest, 'a', sizeof(longest));
 	longest[SOURCE_LOGIN_MAX + 1] = '\0';
+	end();
 	begin();
 	give("entryUUID", ID);
 	give("uid", longest);
 	cr_assert_eq(take(), 1, "too long");
 	longest[SOURCE_LOGIN_MAX] = '\0';
+	end();
 	begin();
 	give("entryUUID", ID);
 	give("uid", longest);
@@ -173,6 +178,7 @@ Test(source_person, locked_for_good_is_disabled_locked_for_a_while_is_not)
 	cr_assert_eq(take(), 0);
 	cr_assert_not(got.person.is_active);
 	cr_assert_str_eq(got.person.reason, "disabled");
+	end();
 	begin();
 	give("entryUUID", ID);
 	give("uid", "alice");
@@ -195,6 +201,7 @@ Test(source_person, the_end_of_an_account_decides_by_the_clock)
 	cr_assert(got.person.is_active);
 	cr_assert_eq(got.person.until, NOW_MS + 1000);
 	cr_assert_neq(memcmp(before, got.person.digest, 32), 0, "the state is part of the digest");
+	end();
 	begin();
 	give("entryUUID", ID);
 	give("uid", "alice");
@@ -202,6 +209,7 @@ Test(source_person, the_end_of_an_account_decides_by_the_clock)
 	cr_assert_eq(take(), 0);
 	cr_assert_not(got.person.is_active);
 	cr_assert_str_eq(got.person.reason, "expired");
+	end();
 	begin();
 	give("entryUUID", ID);
 	give("uid", "alice");
@@ -248,6 +256,7 @@ Test(source_person, digests_tell_fields_apart)
 	memcpy(first, got.person.digest, 32);
 	cr_assert_eq(take(), 0);
 	cr_assert_eq(memcmp(first, got.person.digest, 32), 0, "the same entry, the same digest");
+	end();
 	begin();
 	give("entryUUID", ID);
 	give("uid", "a");
