@@ -62,12 +62,14 @@ Test(redirect, answer_is_encoded)
 static const char *
 settled(const char *asked, const char *allowed)
 {
-	static struct op *op;
+	static struct op *volatile kept;        /* the text lives until the next call */
+	struct op *op;
 	struct shape_app body = { .name = "a", .scopes = { &allowed, allowed ? 1 : 0 } };
 	struct catalog_app app = { .body = &body };
 	char *scope;
 
-	op = op_begin(NULL, NULL);
+	op_end(kept);
+	op = kept = op_begin(NULL, NULL);
 	return scope_settle(op, &app, asked, &scope) ? "refused" : scope;
 }
 
