@@ -24,7 +24,7 @@ int json_read(struct op *op, const char *bytes, size_t n, json_t **ret_value) MU
 char *json_canonical(struct op *op, const json_t *value);
 /* A string in canonical form, for texts that are written member by member in their order. */
 void json_put_text(struct buf *out, const char *text);
-/* Compact text for an answer; belongs to the op. */
+/* Compact text for an answer, members in the order in which they were set; belongs to the op. */
 char *json_text(struct op *op, const json_t *value);
 
 /* Members of an object; NULL / 0 / false when missing or of another type. */

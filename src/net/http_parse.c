@@ -37,9 +37,14 @@ hex_digit(char c)
 static bool
 percent_decode(const char *text, size_t n, bool plus_is_blank, char *out, size_t *ret_n)
 {
-	size_t length = 0;
+	size_t length = 0, i = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	/* the usual text has nothing to decode */
+	if (!memchr(text, '%', n) && !(plus_is_blank && memchr(text, '+', n))) {
+		memcpy(out, text, n);
+		length = i = n;
+	}
+	for (; i < n; i++) {
 		char c = text[i];
 
 		if (c == '%') {
