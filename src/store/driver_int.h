@@ -49,8 +49,8 @@ struct db_engine {
 	int (*script)(struct op *op, struct db_txn *txn, const char *text);
 	/* A copy of the database beside it, before migrating from version; may be NULL. */
 	int (*copy)(struct op *op, struct db *db, int version);
-	/* What the tokens of schema files mean: @int @text @blob @strict. */
-	const char *type_int, *type_text, *type_blob, *type_strict;
+	/* What the tokens of schema files mean: @int @text @blob @strict @keyed. */
+	const char *type_int, *type_text, *type_blob, *type_strict, *type_keyed;
 };
 
 /* Head of every engine's database. */

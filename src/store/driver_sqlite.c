@@ -92,7 +92,7 @@ tell(struct sqlite_rider *riders, int rc)
 static int
 commit(struct sqlite_db *db)
 {
-	int code = FAULT("db.commit") ? SQLITE_IOERR_FSYNC : raw(db->writer.connection, "COMMIT");
+	int code = FAULT("db.commit") ? SQLITE_IOERR_FSYNC : sqlite_step(&db->writer, STEP_COMMIT);
 
 	if (code == SQLITE_OK)
 		return 0;
@@ -156,7 +156,7 @@ begin_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn)
 		return rc;
 	txn->connection = &db->writer;
 	sem_init(&txn->rider.done, 0, 0);
-	if (!db->is_open && (FAULT("db.begin") || raw(db->writer.connection, "BEGIN IMMEDIATE") != SQLITE_OK)) {
+	if (!db->is_open && (FAULT("db.begin") || sqlite_step(&db->writer, STEP_BEGIN_WRITE) != SQLITE_OK)) {
 		rc = sqlite_fail(op, db->writer.connection, "cannot begin to write");
 		pthread_mutex_lock(&db->lock);
 		db->is_busy = false;
@@ -167,7 +167,7 @@ begin_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn)
 	}
 	db->is_open = true;
 	/* failing here is seen at the end: the savepoint is then missing and the batch dies */
-	raw(db->writer.connection, "SAVEPOINT op");
+	sqlite_step(&db->writer, STEP_SAVEPOINT);
 	return 0;
 }
 
@@ -182,7 +182,7 @@ go_aboard(struct sqlite_db *db, struct sqlite_txn *txn, int rc)
 	if (!is_dead && rc)
 		is_dead = raw(connection, "ROLLBACK TO op") != SQLITE_OK;
 	if (!is_dead)
-		is_dead = raw(connection, "RELEASE op") != SQLITE_OK;
+		is_dead = sqlite_step(&db->writer, STEP_RELEASE) != SQLITE_OK;
 	if (is_dead && !sqlite3_get_autocommit(connection))
 		raw(connection, "ROLLBACK");
 	leave(db, &txn->rider, is_dead);
@@ -233,7 +233,7 @@ begin_read(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn)
 {
 	int rc = take_reader(op, db, &txn->connection);
 
-	if (!rc && raw(txn->connection->connection, "BEGIN") != SQLITE_OK)
+	if (!rc && sqlite_step(txn->connection, STEP_BEGIN_READ) != SQLITE_OK)
 		rc = sqlite_fail(op, txn->connection->connection, "cannot begin to read");
 	return rc;
 }
@@ -241,7 +241,7 @@ begin_read(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn)
 static int
 end_read(struct sqlite_db *db, struct sqlite_txn *txn, int rc)
 {
-	raw(txn->connection->connection, "COMMIT");
+	sqlite_step(txn->connection, STEP_COMMIT);
 	pthread_mutex_lock(&db->lock);
 	txn->connection->next = db->idle_readers;
 	db->idle_readers = txn->connection;
@@ -340,4 +340,5 @@ const struct db_engine db_engine_sqlite = {
 	.type_text = "TEXT",
 	.type_blob = "BLOB",
 	.type_strict = "STRICT",
+	.type_keyed = "STRICT, WITHOUT ROWID",
 };

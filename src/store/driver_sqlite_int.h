@@ -18,10 +18,14 @@ struct sqlite_statement {
 	short slots[SQLITE_ARGS_MAX];   /* index of $1, $2, ... in SQLite's count; 0: not used by the text */
 };
 
+/* The frame of every transaction. */
+enum sqlite_step { STEP_BEGIN_READ, STEP_BEGIN_WRITE, STEP_COMMIT, STEP_SAVEPOINT, STEP_RELEASE, STEP_COUNT };
+
 struct sqlite_connection {
 	struct sqlite_connection *next;
 	sqlite3 *connection;
 	struct sqlite_statement *statements;    /* by sql_index */
+	sqlite3_stmt *steps[STEP_COUNT];
 };
 
 /* Somebody who waits for the outcome of a batch: a thread (done), or a reply that rides along (ride). */
@@ -72,8 +76,8 @@ int sqlite_next(struct db_rows *rows);
 void sqlite_finish(struct db_rows *rows);
 struct db_value sqlite_value(struct db_rows *rows, int column);
 void sqlite_reset_all(struct sqlite_connection *connection);
-
-
+/* A step by its kept statement; SQLITE_OK, or why not. */
+int sqlite_step(struct sqlite_connection *connection, enum sqlite_step step);
 
 extern const struct db_engine db_engine_sqlite;
 

@@ -52,6 +52,8 @@ sqlite_connection_close(struct sqlite_connection *connection)
 	for (size_t i = 0; connection->statements && i < sql_count(); i++)
 		sqlite3_finalize(connection->statements[i].stmt);
 	mem_free(connection->statements);
+	for (size_t i = 0; i < STEP_COUNT; i++)
+		sqlite3_finalize(connection->steps[i]);
 	sqlite3_close(connection->connection);
 }
 
@@ -129,13 +131,23 @@ sqlite_db_new(const char *path)
 	return db;
 }
 
+/* Before the first connection: a lock and a sum for every allocation are spared. */
+static void
+configure_engine(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int
 sqlite_open(struct op *op, const char *dsn, struct db **ret)
 {
+	static pthread_once_t configured = PTHREAD_ONCE_INIT;
 	struct sqlite_db *db = sqlite_db_new(dsn);
 	mode_t mask = umask(077);               /* the file holds people's data */
-	int rc = sqlite_connection_open(op, db, &db->writer, false);
+	int rc;
 
+	pthread_once(&configured, configure_engine);
+	rc = sqlite_connection_open(op, db, &db->writer, false);
 	umask(mask);
 	if (!rc)
 		rc = start_checkpointer(op, db);

@@ -158,6 +158,23 @@ sqlite_value(struct db_rows *head, int column)
 	return value;
 }
 
+int
+sqlite_step(struct sqlite_connection *connection, enum sqlite_step step)
+{
+	static const char *const texts[STEP_COUNT] = { [STEP_BEGIN_READ] = "BEGIN", [STEP_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+		[STEP_COMMIT] = "COMMIT", [STEP_SAVEPOINT] = "SAVEPOINT op", [STEP_RELEASE] = "RELEASE op" };
+	sqlite3_stmt **stmt = &connection->steps[step];
+	int code = SQLITE_OK;
+
+	if (!*stmt)
+		code = sqlite3_prepare_v3(connection->connection, texts[step], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+	if (code != SQLITE_OK)
+		return code;
+	sqlite3_step(*stmt);
+	/* says how the step went, too */
+	return sqlite3_reset(*stmt);
+}
+
 void
 sqlite_reset_all(struct sqlite_connection *connection)
 {

@@ -18,7 +18,7 @@ expand(struct op *op, const struct db_engine *engine, const char *text)
 {
 	const struct { const char *token, *type; } tokens[] = {
 		{ "@int", engine->type_int }, { "@text", engine->type_text },
-		{ "@blob", engine->type_blob }, { "@strict", engine->type_strict },
+		{ "@blob", engine->type_blob }, { "@strict", engine->type_strict }, { "@keyed", engine->type_keyed },
 	};
 	struct buf out = buf_in(op->mem);
 

@@ -44,7 +44,7 @@ if [ $rc -ne 0 ]; then
 fi
 
 for migration in "$abs_srcdir"/src/store/schema/[0-9]*.sql; do
-  sed 's/@int\([^a-z]\|$\)/BIGINT\1/g; s/@text\([^a-z]\|$\)/TEXT\1/g; s/@blob\([^a-z]\|$\)/BYTEA\1/g; s/@bool\([^a-z]\|$\)/BIGINT\1/g; s/@strict//g' "$migration" >"$work/migration.sql"
+  sed 's/@int\([^a-z]\|$\)/BIGINT\1/g; s/@text\([^a-z]\|$\)/TEXT\1/g; s/@blob\([^a-z]\|$\)/BYTEA\1/g; s/@bool\([^a-z]\|$\)/BIGINT\1/g; s/@strict//g; s/@keyed//g' "$migration" >"$work/migration.sql"
   left=$(sed 's/--.*//' "$work/migration.sql" | grep -o '@[a-z]*' | sort -u | tr '\n' ' ')
   [ -z "$left" ] || echo "# unknown tokens: $left"
   sql <"$work/migration.sql" >"$work/out" 2>&1

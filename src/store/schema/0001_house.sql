@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
--- The first schema.  Tokens: @int @text @blob @strict are expanded by the driver.
+-- The first schema.  Tokens: @int @text @blob @strict are expanded by the driver; @keyed stands for @strict where the short rows lie in
+-- the order of their primary key, so that they need no second tree.
 -- Times are milliseconds since 1970 (UTC).  Ids are UUIDv7 text unless a comment says otherwise.
 -- valid_*: when a fact holds in the world (may lie ahead).  recorded_*: when we knew it; recorded_until NULL = current knowledge.
 -- Such rows are never overwritten but for setting recorded_until once.
@@ -198,12 +199,12 @@ CREATE INDEX authorizations_until ON authorizations (until_ms);
 CREATE TABLE revoked_tokens (
 	jti             @text NOT NULL PRIMARY KEY,
 	until_ms        @int NOT NULL
-) @strict;
+) @keyed;
 CREATE INDEX revoked_tokens_until ON revoked_tokens (until_ms);
 
 -- The audit log.  Rows are never changed but for seal_number, which the sealer gives once.
 CREATE TABLE audit (
-	id              @text NOT NULL PRIMARY KEY,
+	id              @text NOT NULL PRIMARY KEY,     -- in the order of time: it begins with at_ms
 	seal_number     @int,
 	at_ms           @int NOT NULL,
 	event           @text NOT NULL,
@@ -212,7 +213,6 @@ CREATE TABLE audit (
 	request_id      @text NOT NULL,
 	canonical       @text NOT NULL          -- RFC 8785 JSON; personal values as commitments
 ) @strict;
-CREATE INDEX audit_time ON audit (at_ms, id);
 CREATE INDEX audit_target ON audit (target, id);
 CREATE INDEX audit_actor ON audit (actor, id);
 CREATE UNIQUE INDEX audit_seal ON audit (seal_number) WHERE seal_number IS NOT NULL;
@@ -224,7 +224,7 @@ CREATE TABLE audit_personal (
 	salt            @blob NOT NULL,
 	value           @text NOT NULL,
 	PRIMARY KEY (audit_id, field)
-) @strict;
+) @keyed;
 
 -- Directory synchronisation.
 CREATE TABLE sync_runs (
