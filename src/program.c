@@ -30,12 +30,18 @@ program_set_config(struct program *program, const struct config *config)
 }
 
 struct op *
-program_op(struct program *program)
+program_op_in(struct program *program, struct arena *mem)
 {
 	struct op *op;
 
 	pthread_mutex_lock(&program->lock);
-	op = op_begin(&program->svc, program->config);
+	op = op_begin_in(mem, &program->svc, program->config);
 	pthread_mutex_unlock(&program->lock);
 	return op;
+}
+
+struct op *
+program_op(struct program *program)
+{
+	return program_op_in(program, arena_new());
 }

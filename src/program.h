@@ -22,5 +22,7 @@ void program_clear(struct program *program);
 void program_set_config(struct program *program, const struct config *config);
 /* A new op with the present configuration. */
 struct op *program_op(struct program *program);
+/* One that lives in mem and ends with it (op_begin_in). */
+struct op *program_op_in(struct program *program, struct arena *mem);
 
 #endif

@@ -242,12 +242,6 @@ run_route(struct op *op, struct request *request, struct reply *reply)
 	return rc ? rc : match->route->handler(op, request, reply);
 }
 
-static void
-release_op(void *op)
-{
-	op_end(op);
-}
-
 /* What every answer gets last. */
 static void
 finish_reply(struct op *op, const struct door *door, struct reply *reply)
@@ -281,12 +275,11 @@ route_handle(struct request *request, struct reply *reply)
 {
 	const struct door *door = request->listener;
 	const struct route_match *match = request->route;
-	struct op *op = program_op(door->program);
+	/* the op ends with the request, after the reply has been sent: its body may lie in the op's memory */
+	struct op *op = program_op_in(door->program, request->mem);
 	struct riding *riding = op_alloc(op, sizeof(*riding));
 	int rc;
 
-	/* the op ends with the request, after the reply has been sent: its body may lie in the op's memory */
-	arena_on_free(request->mem, release_op, op);
 	op->deadline_ms = match->deadline_ms;
 	fill_caller(op, request);
 	rc = run_route(op, request, reply);

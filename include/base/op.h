@@ -82,6 +82,8 @@ struct op {
  * is 10 s from now until the caller sets another. */
 struct op *op_begin(struct services *svc, const struct config *config);
 void op_end(struct op *op);
+/* The same in memory that is there already, such as a request's: the op ends with it, without op_end. */
+struct op *op_begin_in(struct arena *mem, struct services *svc, const struct config *config);
 /* After network calls: reads the wall clock again. */
 void op_touch(struct op *op);
 /* Milliseconds left until the deadline, never below 0. */

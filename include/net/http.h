@@ -106,8 +106,8 @@ void http_finish(struct request *request);
 /* First header of that name, NULL when absent; *ret_count (may be NULL) how often it occurs. */
 const char *http_header(const struct request *request, const char *name, size_t *ret_count);
 const char *http_pair(const struct http_pairs *pairs, const char *name, size_t *ret_count);
+/* None of these copies: texts and body must live in reply->mem, which is the op's too, or be static. */
 void reply_header(struct reply *reply, const char *name, const char *value);
-/* Copies nothing: body must live in reply->mem or be static. */
 void reply_body(struct reply *reply, int status, const char *content_type, const char *body, size_t size);
 /* 303 See Other (RFC 9700 4.12: never 307 after credentials). */
 void reply_redirect(struct reply *reply, const char *location);

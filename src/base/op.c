@@ -10,29 +10,40 @@
 
 #define DEFAULT_DEADLINE_MS 10000
 
-struct op *
-op_begin(struct services *svc, const struct config *config)
+static void
+release_config(void *config)
 {
-	struct arena *mem = arena_new();
+	config_unref(config);
+}
+
+struct op *
+op_begin_in(struct arena *mem, struct services *svc, const struct config *config)
+{
 	struct op *op = arena_alloc(mem, sizeof(*op));
 
 	op->mem = mem;
 	op->svc = svc;
-	op->config = config ? config_ref(config) : NULL;
+	if (config) {
+		op->config = config_ref(config);
+		arena_on_free(mem, release_config, (void *)(uintptr_t)config);
+	}
 	op->now_ms = time_now_ms();
 	op->deadline_ms = time_monotonic_ms() + DEFAULT_DEADLINE_MS;
 	uuid_new(op->request_id, op->now_ms);
 	return op;
 }
 
+struct op *
+op_begin(struct services *svc, const struct config *config)
+{
+	return op_begin_in(arena_new(), svc, config);
+}
+
 void
 op_end(struct op *op)
 {
-	if (!op)
-		return;
-	if (op->config)
-		config_unref(op->config);
-	arena_free(op->mem);
+	if (op)
+		arena_free(op->mem);
 }
 
 void

@@ -11,24 +11,32 @@
 #define CLAIMS_MAX_BYTES 4096
 
 int
-subject_read(struct op *op, const char *user_id, struct subject **ret)
+subject_read_grants(struct op *op, const char *user_id, struct subject **ret)
 {
 	struct subject *s = op_alloc(op, sizeof(*s));
-	struct user *user, **same;
 	struct grant *grants;
+	int rc = db_grant_list(op, user_id, op->now_ms, &grants, &s->n_grants);
+
+	s->grants = grants;
+	*ret = s;
+	return rc;
+}
+
+int
+subject_read(struct op *op, const char *user_id, struct subject **ret)
+{
+	struct user *user, **same;
 	size_t n = 0;
-	int rc = db_user_read(op, user_id, &user);
+	int rc = subject_read_grants(op, user_id, ret);
 
 	if (!rc)
-		rc = db_grant_list(op, user_id, op->now_ms, &grants, &s->n_grants);
+		rc = db_user_read(op, user_id, &user);
 	if (!rc && user->mail_key)
 		rc = db_user_find_mail(op, user->mail_key, &same, &n);
 	if (rc)
 		return rc;
-	s->user = user;
-	s->grants = grants;
-	s->is_mail_unique = n == 1;
-	*ret = s;
+	(*ret)->user = user;
+	(*ret)->is_mail_unique = n == 1;
 	return 0;
 }
 

@@ -111,6 +111,8 @@ struct subject {
 
 /* Inside db_run or db_read. */
 int subject_read(struct op *op, const char *user_id, struct subject **ret) MUST_CHECK;
+/* The grants alone (user NULL): enough for claims_add_roles. */
+int subject_read_grants(struct op *op, const char *user_id, struct subject **ret) MUST_CHECK;
 /* Sets roles, locations and grants. */
 void claims_add_roles(struct op *op, json_t *claims, const struct subject *subject);
 /* Sets the claims of each scope (OpenID Connect Core 5.4) but sub. */

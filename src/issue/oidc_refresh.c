@@ -15,7 +15,7 @@ struct refresh {
 	const char *id;
 	int64_t seq;
 	struct authorization *a;        /* NULL: there is none */
-	struct subject *subject;        /* only when the scope needs the person */
+	struct subject *subject;        /* only when the scope says something of grants */
 	bool is_done, is_reuse;
 };
 
@@ -30,7 +30,7 @@ read_refresh(struct op *op, void *arg)
 		return 0;
 	}
 	if (!rc && scope_has(r->a->scope, "roles"))
-		rc = subject_read(op, r->a->user_id, &r->subject);
+		rc = subject_read_grants(op, r->a->user_id, &r->subject);
 	return rc;
 }
 

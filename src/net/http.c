@@ -68,7 +68,7 @@ reply_header(struct reply *reply, const char *name, const char *value)
 			memcpy(grown, reply->headers.v, reply->headers.n * sizeof(*grown));
 		reply->headers.v = grown;
 	}
-	reply->headers.v[reply->headers.n++] = (struct http_pair){ arena_strdup(reply->mem, name), arena_strdup(reply->mem, value) };
+	reply->headers.v[reply->headers.n++] = (struct http_pair){ name, value };
 }
 
 void
