@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BLOCK_BYTES 8192
+#define FIRST_BLOCK_BYTES 16384
 #define ALIGNMENT 16
 
 struct block {

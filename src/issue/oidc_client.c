@@ -150,9 +150,19 @@ int
 client_reply_tokens(struct op *op, struct reply *reply, const char *access_token, int64_t lifetime_sec, const char *scope,
     const char *id_token, const char *refresh_token)
 {
-	return client_reply(op, reply, json_own(op, json_pack("{s:s, s:s, s:I, s:s*, s:s*, s:s*}", "access_token", access_token,
-	    "token_type", "Bearer", "expires_in", (json_int_t)lifetime_sec, "scope", *scope ? scope : NULL, "id_token", id_token,
-	    "refresh_token", refresh_token)));
+	json_t *body = json_own(op, json_object());
+
+	/* tokens are base64url: no need to look for bad UTF-8 in them */
+	json_object_set_new(body, "access_token", json_string_nocheck(access_token));
+	json_object_set_new(body, "token_type", json_string("Bearer"));
+	json_object_set_new(body, "expires_in", json_integer(lifetime_sec));
+	if (*scope)
+		json_object_set_new(body, "scope", json_string(scope));
+	if (id_token)
+		json_object_set_new(body, "id_token", json_string_nocheck(id_token));
+	if (refresh_token)
+		json_object_set_new(body, "refresh_token", json_string_nocheck(refresh_token));
+	return client_reply(op, reply, body);
 }
 
 int
