@@ -131,22 +131,15 @@ sqlite_db_new(const char *path)
 	return db;
 }
 
-/* Before the first connection: a lock and a sum for every allocation are spared. */
-static void
-configure_engine(void)
-{
-	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-}
-
 int
 sqlite_open(struct op *op, const char *dsn, struct db **ret)
 {
-	static pthread_once_t configured = PTHREAD_ONCE_INIT;
 	struct sqlite_db *db = sqlite_db_new(dsn);
 	mode_t mask = umask(077);               /* the file holds people's data */
 	int rc;
 
-	pthread_once(&configured, configure_engine);
+	/* spares a lock and a sum for every allocation; refused, without harm, once there was a connection */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	rc = sqlite_connection_open(op, db, &db->writer, false);
 	umask(mask);
 	if (!rc)
