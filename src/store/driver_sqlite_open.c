@@ -22,7 +22,10 @@ pragma(struct op *op, sqlite3 *connection, const char *text)
 	return 0;
 }
 
-/* Durable at power loss; small caches, and no mapping: the kernel keeps the pages, and a disk error stays an error; WAL grows only until the checkpointer has been by. */
+/*
+ * Durable at power loss; small caches, and no mapping: the kernel keeps the pages, and a disk error stays an error; WAL grows only until
+ * the checkpointer has been by.
+ */
 static const char *const pragmas_all[] = {
 	"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY",
 	"PRAGMA trusted_schema=OFF", "PRAGMA wal_autocheckpoint=0",
