@@ -265,6 +265,12 @@ load_rows(struct op *op, struct people *people)
 }
 
 static int
+by_member(const void *a, const void *b)
+{
+	return strcmp(((const struct membership *)a)->member_id, ((const struct membership *)b)->member_id);
+}
+
+static int
 load_body(struct op *op, void *arg)
 {
 	struct people *people = arg;
@@ -296,7 +302,11 @@ load_body(struct op *op, void *arg)
 	for (size_t i = 0; !rc && i < people->n; i++)
 		if (people->users[i])
 			known[n_known++] = people->users[i]->id;
-	return rc ? rc : db_membership_list_users(op, known, n_known, &people->edges, &people->n_edges);
+	if (!rc)
+		rc = db_membership_list_users(op, known, n_known, &people->edges, &people->n_edges);
+	if (!rc && people->n_edges)
+		qsort(people->edges, people->n_edges, sizeof(*people->edges), by_member);
+	return rc;
 }
 
 /* What each of them becomes; who changed after this run began to read (a sign-in read him later) is left to the next run. */
@@ -337,29 +347,46 @@ make_changes(struct op *op, struct people *people)
 	return rc;
 }
 
+/* The known memberships of one person. */
+static size_t
+edges_of(const struct people *people, const char *user_id, const struct membership **ret)
+{
+	size_t low = 0, high = people->n_edges, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(people->edges[middle].member_id, user_id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < people->n_edges && !strcmp(people->edges[end].member_id, user_id); end++)
+		;
+	*ret = people->edges + low;
+	return end - low;
+}
+
 static void
 compare_membership(struct people *people, size_t change, struct membership *joins, size_t *n_joins, const char **leaves, size_t *n_leaves)
 {
 	const struct apply *apply = people->apply;
 	const char *user_id = people->changes[change].user_id;
-	size_t place = people->places[change], n = people->n_groups[place], j;
+	size_t place = people->places[change], n = people->n_groups[place], i, j;
 	const size_t *groups = people->groups[place];
+	const struct membership *held;
+	size_t n_held = edges_of(people, user_id, &held);
 
-	for (size_t i = 0; i < people->n_edges; i++) {
-		if (strcmp(people->edges[i].member_id, user_id))
-			continue;
-		for (j = 0; j < n && strcmp(apply->group_ids[groups[j]], people->edges[i].group_id); j++)
+	for (i = 0; i < n_held; i++) {
+		for (j = 0; j < n && strcmp(apply->group_ids[groups[j]], held[i].group_id); j++)
 			;
 		if (j == n)
-			leaves[(*n_leaves)++] = people->edges[i].id;
+			leaves[(*n_leaves)++] = held[i].id;
 	}
 	for (j = 0; j < n; j++) {
-		bool is_held = false;
-
-		for (size_t i = 0; people->users[place] && i < people->n_edges && !is_held; i++)
-			is_held = !strcmp(people->edges[i].member_id, user_id) &&
-			    !strcmp(people->edges[i].group_id, apply->group_ids[groups[j]]);
-		if (!is_held)
+		for (i = 0; i < n_held && strcmp(held[i].group_id, apply->group_ids[groups[j]]); i++)
+			;
+		if (i == n_held)
 			joins[(*n_joins)++] = (struct membership){
 				.group_id = apply->group_ids[groups[j]], .member_kind = "user", .member_id = user_id,
 				.source_kind = apply->source.kind, .source_id = apply->source.id,
