@@ -244,6 +244,7 @@ static void
 close_all(struct daemon *d)
 {
 	d->program.is_ready = false;
+	d->program.svc.is_stopping = true;
 	for (size_t i = 0; i < countof(d->servers); i++) {
 		if (d->servers[i])
 			http_quiesce(d->servers[i]);

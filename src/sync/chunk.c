@@ -27,6 +27,9 @@ chunk_end(struct op *op, struct op *chunk, int rc)
 	if (rc)
 		op_fail_at(op, rc, chunk->failure.file, chunk->failure.line, "%s", op_failure(chunk));
 	op_end(chunk);
+	/* between two chunks everything is on the disk: sync_resume goes on from here */
+	if (!rc && op->svc->is_stopping)
+		return op_fail(op, ERR_BUSY, "the service is stopping; the run goes on at its next start");
 	return rc;
 }
 

@@ -422,8 +422,8 @@ sync_work(struct op *op, const char *run_id)
 	rc = load(op, run_id, &run);
 	if (!rc)
 		rc = lead(op, &run);
-	/* after an unknown outcome the record is asked at the next start */
-	if (rc && rc != ERR_UNKNOWN_OUTCOME)
+	/* after an unknown outcome, and when the service stops, the record is asked at the next start */
+	if (rc && rc != ERR_UNKNOWN_OUTCOME && !op->svc->is_stopping)
 		record_failure(op, &run, op_failure(op));
 	if (!rc)
 		rc = clean_after(op, &run);
