@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * From the reader into staging rows: people in chunks, then groups, each with the hashes of its members in one value.  A reading that was interrupted
- * is read again from the start (a paged search cannot be taken up again), but rows that are staged already stay: a bitmap of their
- * sequence numbers says which of them this reading has seen.  Read stage_person, flush_people, then the groups.
+ * From the reader into staging rows: people in chunks, then groups, each with the hashes of its members in one value.  A reading
+ * that was interrupted is read again from the start (a paged search cannot be taken up again), but rows that are staged already
+ * stay: a bitmap of their sequence numbers says which of them this reading has seen.  Read stage_person, flush_people, then the
+ * groups.
  */
 #include <string.h>
 
