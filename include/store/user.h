@@ -66,8 +66,8 @@ int db_user_marks(struct op *op, const char *directory_id, const char *after, si
 int db_user_list_over(struct op *op, int64_t now_ms, size_t limit, struct user ***ret, size_t *ret_n) MUST_CHECK;
 /* How many accounts a directory has, and how many of them are active. */
 int db_user_count(struct op *op, const char *directory_id, int64_t *ret_all, int64_t *ret_active) MUST_CHECK;
-/* How many people of a directory were disabled by it after since_ms, those of approved runs left out. */
-int db_user_count_disabled(struct op *op, const char *directory_id, int64_t since_ms, int64_t *ret) MUST_CHECK;
+/* How many people of a directory were disabled by it after since_ms, or got an end before soon_ms; those of approved runs left out. */
+int db_user_count_disabled(struct op *op, const char *directory_id, int64_t since_ms, int64_t soon_ms, int64_t *ret) MUST_CHECK;
 /* Inside db_run: new rows, and changed ones (everything but id, directory_id, external_id and created_ms). */
 int db_user_add(struct op *op, const struct user *const *v, size_t n) MUST_CHECK;
 int db_user_update(struct op *op, const struct user *const *v, size_t n) MUST_CHECK;

@@ -36,7 +36,7 @@ struct sync_counts {
 	int64_t create, change, disable, enable, grant, end, member, unchanged;
 	int64_t inactive;                               /* people without an account whom the directory calls disabled or expired */
 	int64_t planned;                                /* rows of the plan */
-	int64_t losing;                                 /* of the disabled: accounts that were active */
+	int64_t losing;                                 /* active accounts that are disabled, or get an end within a day */
 	int64_t active_before, disabled_lately, limit;
 };
 

@@ -275,6 +275,18 @@ grant_words(struct op *op, const json_t *grant, bool want_rule)
 	return text.text;
 }
 
+/* A value of a changed field for people: ends are kept as milliseconds. */
+static const char *
+field_text(struct op *op, const char *name, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	char time[TIME_TEXT_BYTES];
+
+	if (!text)
+		return "none";
+	return strcmp(name, "until") ? text : op_strdup(op, time_text(atoll(text), time));
+}
+
 static const char *
 fields_words(struct op *op, const json_t *body)
 {
@@ -283,12 +295,11 @@ fields_words(struct op *op, const json_t *body)
 	json_t *pair;
 
 	json_object_foreach((json_t *)(uintptr_t)body, name, pair) {
-		const char *before = json_string_value(json_array_get(pair, 0)), *after = json_string_value(json_array_get(pair, 1));
-
 		if (!strcmp(name, "attributes") || !json_is_array(pair))
 			add_words(&text, "; ", name);
 		else
-			add_words(&text, "; ", op_printf(op, "%s: %s -> %s", name, before ? before : "none", after ? after : "none"));
+			add_words(&text, "; ", op_printf(op, "%s: %s -> %s", name, field_text(op, name, json_array_get(pair, 0)),
+			    field_text(op, name, json_array_get(pair, 1))));
 	}
 	return text.length ? text.text : "data";
 }
@@ -341,6 +352,8 @@ why_words(struct op *op, const struct sync_plan_row *row, const json_t *body)
 	const char *rule_id = json_get_text(body, "rule");
 	const struct catalog_rule *rule = rule_id ? catalog_rule_by_id(catalog_get(op), rule_id) : NULL;
 
+	if (!strcmp(row->action, "change"))
+		return "changed in the directory";
 	return rule ? op_printf(op, "rule %s: %s", rule->body->name, row->why) : row->why;
 }
 

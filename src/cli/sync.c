@@ -28,7 +28,7 @@ counts_text(struct cli *cli, const json_t *run)
 		{ "inactive", "disabled or expired and never known here" }, { "create", "to create" },
 		{ "change", "to change" }, { "disable", "to disable" }, { "enable", "to enable" },
 		{ "grant", "roles to give" }, { "end", "roles to take" }, { "member", "with other groups" },
-		{ "unchanged", "unchanged" }, { "applied", "changes done" },
+		{ "unchanged", "unchanged" }, { "applied", "applied" },
 	};
 	const json_t *all = json_object_get(run, "counts");
 	struct buf out = buf_in(cli->op->mem);

@@ -39,7 +39,9 @@ SQL_DEFINE(user_count,
  */
 SQL_DEFINE(user_count_disabled,
     "SELECT COUNT(DISTINCT s.user_id) FROM user_states s JOIN users u ON u.id = s.user_id"
-    " WHERE s.side = 'directory' AND s.state = 'disabled' AND s.recorded_until IS NULL AND s.valid_from > $2 AND u.directory_id = $1"
+    " WHERE s.side = 'directory' AND s.recorded_until IS NULL AND s.valid_from > $2 AND u.directory_id = $1"
+    " AND (s.state = 'disabled' OR (s.valid_until <= $3 AND EXISTS (SELECT 1 FROM user_states a WHERE a.user_id = s.user_id"
+    " AND a.side = 'directory' AND a.state = 'active' AND a.recorded_until IS NULL AND a.valid_until = s.valid_from)))"
     " AND NOT EXISTS (SELECT 1 FROM user_states p WHERE p.user_id = s.user_id AND p.side = 'directory' AND p.state = 'disabled'"
     " AND p.recorded_until IS NULL AND p.valid_until = s.valid_from)"
     " AND NOT EXISTS (SELECT 1 FROM sync_runs r WHERE r.id = s.source_id AND s.source_kind = 'sync' AND r.approved_by IS NOT NULL)");
@@ -269,10 +271,10 @@ db_user_count(struct op *op, const char *directory_id, int64_t *ret_all, int64_t
 }
 
 int
-db_user_count_disabled(struct op *op, const char *directory_id, int64_t since_ms, int64_t *ret)
+db_user_count_disabled(struct op *op, const char *directory_id, int64_t since_ms, int64_t soon_ms, int64_t *ret)
 {
 	struct db_rows *rows = NULL;
-	int rc = db_query(op, &user_count_disabled, ARGS(TEXT_(directory_id), INT_(since_ms)), &rows);
+	int rc = db_query(op, &user_count_disabled, ARGS(TEXT_(directory_id), INT_(since_ms), INT_(soon_ms)), &rows);
 
 	*ret = 0;
 	if (!rc && (rc = db_next(rows)) > 0)

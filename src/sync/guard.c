@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The guard: no fault of a directory disables more than a few accounts in 24 hours without an operator's yes.
- * All kinds of disabling count together: disabled, expired, gone, out of scope.
+ * All kinds of disabling count together: disabled, expired, gone, out of scope, and an end within a day that the directory named
+ * only now: the clock would do the rest.
  */
 #include "store/group.h"
 #include "store/user.h"
 #include "sync_int.h"
 
-#define DAY_MS 86400000
 
 static int64_t
 least(int64_t a, int64_t b)
@@ -36,7 +36,8 @@ count_body(struct op *op, void *arg)
 	int rc = db_user_count(op, run->directory_id, &all, &run->counts.active_before);
 
 	if (!rc)
-		rc = db_user_count_disabled(op, run->directory_id, op->now_ms - DAY_MS, &run->counts.disabled_lately);
+		rc = db_user_count_disabled(op, run->directory_id, op->now_ms - GUARD_DAY_MS,
+		    op->now_ms + GUARD_DAY_MS, &run->counts.disabled_lately);
 	return rc;
 }
 

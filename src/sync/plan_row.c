@@ -117,6 +117,16 @@ until_text(struct op *op, int64_t until_ms)
 	return until_ms ? op_printf(op, "%lld", (long long)until_ms) : NULL;
 }
 
+/* The directory names an end that is near and was not: as good as disabled. */
+static bool
+is_ending(const struct op *op, const struct user *user, const struct person *person)
+{
+	int64_t soon_ms = op->now_ms + GUARD_DAY_MS;
+
+	return user->is_active && person->is_active && person->until && person->until <= soon_ms &&
+	    (!user->directory_until || user->directory_until > soon_ms);
+}
+
 /* Data and state of a known person. */
 bool
 row_person(struct op *op, struct page *page, const struct sync_entry *entry, const struct user *user)
@@ -130,6 +140,8 @@ row_person(struct op *op, struct page *page, const struct sync_entry *entry, con
 
 	person_from_entry(page->plan->run, entry, &person);
 	fields = users_compare(op, user, &person);
+	if (is_ending(op, user, &person))
+		counts->losing++;
 	if (*fields || is_reason) {
 		row = row_of("change", entry, user->id);
 		buf_add(&body, "{");

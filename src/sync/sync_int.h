@@ -104,6 +104,7 @@ void person_from_entry(const struct run *run, const struct sync_entry *entry, st
 int plan_build(struct op *op, struct run *run) MUST_CHECK;
 
 /* How many accounts of a directory with that many active ones may be disabled in 24 hours. */
+#define GUARD_DAY_MS INT64_C(86400000)
 int64_t guard_limit(int64_t active);
 /* True in *ret when the plan would disable too many; limit and what was disabled lately stand in the counts. */
 int guard_check(struct op *op, struct run *run, bool *ret) MUST_CHECK;

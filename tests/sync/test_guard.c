@@ -174,3 +174,27 @@ Test(guard, groups_do_not_vanish_at_once)
 	cr_assert_eq(stage_end(op, r.stage), 0);
 	cr_expect_eq(guard_empty(op, r.run), ERR_INCOMPLETE, "people but no group, where groups were known");
 }
+
+/* People 1 to 20; those in ending (bits) have an end an hour ahead. */
+static const char *
+run_ending(unsigned ending)
+{
+	struct reading r = reading_begin(false);
+
+	for (int i = 1; i <= 20; i++)
+		tell_person(r.stage, &(struct entry){ .n = i, .login = op_printf(op, "p%02d", i),
+		    .until = ending >> i & 1 ? op->now_ms + 3600000 + i : op->now_ms + 40 * GUARD_DAY_MS });
+	tell_group(r.stage, 900, "nurses", NAMES("p01"));
+	return work(&r)->state;
+}
+
+/* The clock would disable them before anybody looked: the directory must not do so by a date either, not even in small parts. */
+Test(guard, ends_within_a_day_count)
+{
+	cr_expect_str_eq(run_ending(0), "done");
+	cr_expect_str_eq(run_ending(1u << 3 | 1u << 4 | 1u << 5), "frozen");
+	cr_expect_eq(look(3).user->directory_until > op->now_ms + GUARD_DAY_MS, true);
+	cr_expect_str_eq(run_ending(1u << 3 | 1u << 4), "done", "two may");
+	cr_expect_str_eq(run_ending(1u << 3 | 1u << 4 | 1u << 5), "frozen", "a third within a day");
+	cr_expect(is_active(5));
+}
