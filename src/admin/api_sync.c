@@ -66,7 +66,7 @@ find_directory(struct op *op, const char *name, const struct catalog_directory *
 	if (!n)
 		return op_fail(op, ERR_NOT_FOUND, "there is no directory yet: add one with keyward directory add");
 	if (n > 1)
-		return op_fail(op, ERR_INVALID, "there are %zu directories; say which one", n);
+		return op_fail(op, ERR_INVALID, "there are %zu directories; say which one with --directory NAME", n);
 	return 0;
 }
 
@@ -354,7 +354,9 @@ why_words(struct op *op, const struct sync_plan_row *row, const json_t *body)
 
 	if (!strcmp(row->action, "change"))
 		return "changed in the directory";
-	return rule ? op_printf(op, "rule %s: %s", rule->body->name, row->why) : row->why;
+	if (rule && !strcmp(row->action, "end"))
+		return op_printf(op, "rule %s gives it no more", rule->body->name);
+	return rule ? op_printf(op, "given by rule %s", rule->body->name) : row->why;
 }
 
 static int

@@ -86,6 +86,14 @@ view_grants(struct op *op, const struct user *user, struct shape_list *ret)
 	return 0;
 }
 
+static const char *
+directory_reason_words(const char *reason)
+{
+	return !strcmp(reason, "gone") ? "no longer found in the directory" :
+	    !strcmp(reason, "out_of_scope") ? "no longer in the part of the directory that is read" :
+	    !strcmp(reason, "expired") ? "expired in the directory" : "disabled in the directory";
+}
+
 static int
 view_reason(struct op *op, const struct user *user, const char **ret)
 {
@@ -102,8 +110,7 @@ view_reason(struct op *op, const struct user *user, const char **ret)
 	if (!rc && user->directory_active)
 		*ret = local;
 	else if (!rc)
-		*ret = local ? op_printf(op, "%s in the directory; %s", user->directory_reason, local) :
-		    op_printf(op, "%s in the directory", user->directory_reason);
+		*ret = op_printf(op, "%s%s%s", directory_reason_words(user->directory_reason), local ? "; " : "", local ? local : "");
 	return rc;
 }
 

@@ -27,7 +27,7 @@ counts_text(struct cli *cli, const json_t *run)
 		{ "read", "people read" }, { "groups", "groups" }, { "skipped", "entries that cannot be used" },
 		{ "inactive", "disabled or expired and never known here" }, { "create", "to create" },
 		{ "change", "to change" }, { "disable", "to disable" }, { "enable", "to enable" },
-		{ "grant", "roles to give" }, { "end", "roles to take" }, { "member", "with other groups" },
+		{ "grant", "roles to give" }, { "end", "roles to end" }, { "member", "with other groups" },
 		{ "unchanged", "unchanged" }, { "applied", "applied" },
 	};
 	const json_t *all = json_object_get(run, "counts");

@@ -54,7 +54,7 @@ row_reason_words(const char *reason)
 {
 	return !strcmp(reason, "disabled") ? "disabled in the directory" :
 	    !strcmp(reason, "expired") ? "the account's time is over" :
-	    !strcmp(reason, "gone") ? "no longer in the directory" :
+	    !strcmp(reason, "gone") ? "no longer found in the directory" :
 	    !strcmp(reason, "out_of_scope") ? "no longer in the part of the directory that is read" :
 	    *reason ? reason : "active in the directory";
 }
