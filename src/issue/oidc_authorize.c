@@ -201,17 +201,17 @@ read_client(struct op *op, struct authorize *a)
 	if (param_is_repeated(a->given, "client_id") || param_is_repeated(a->given, "redirect_uri"))
 		return op_fail(op, ERR_INVALID, "client_id or redirect_uri was given twice");
 	if (!client_id)
-		return op_fail(op, ERR_INVALID, "parameter client_id is missing");
+		return op_fail(op, ERR_UNKNOWN_APP, "parameter client_id is missing");
 	a->app = catalog_app(catalog_get(op), client_id);
 	if (!a->app || !a->app->body->enabled || !strcmp(a->app->body->type, "service")) {
 		a->app = NULL;
-		return op_fail(op, ERR_UNAUTHORIZED_CLIENT, "the application is not known, not enabled, or signs nobody in");
+		return op_fail(op, ERR_UNKNOWN_APP, "the application is not known, not enabled, or signs nobody in");
 	}
 	/* OpenID Connect Core 3.1.2.1: required, even when only one is registered */
 	if (!redirect_uri)
-		return op_fail(op, ERR_INVALID, "parameter redirect_uri is missing");
+		return op_fail(op, ERR_REDIRECT, "parameter redirect_uri is missing");
 	if (!redirect_is_registered(&a->app->body->redirect_uris, redirect_uri))
-		return op_fail(op, ERR_INVALID, "the redirect_uri is not registered for application %s", a->app->body->name);
+		return op_fail(op, ERR_REDIRECT, "the redirect_uri is not registered for application %s", a->app->body->name);
 	a->redirect_uri = redirect_uri;
 	return 0;
 }

@@ -55,7 +55,7 @@ read_logout(struct op *op, struct logout *l)
 		return op_fail(op, ERR_INVALID, "parameter state is longer than 2048 bytes");
 	/* RP-Initiated Logout 3: letter by letter; never elsewhere (RFC 9700 4.11: open redirector) */
 	if (uri && l->app && !redirect_is_registered(&l->app->body->post_logout_uris, uri))
-		return op_fail(op, ERR_INVALID, "the post_logout_redirect_uri is not registered for application %s", l->app->body->name);
+		return op_fail(op, ERR_REDIRECT, "the post_logout_redirect_uri is not registered for application %s", l->app->body->name);
 	l->redirect_uri = uri && l->sub ? uri : NULL;
 	l->state = state;
 	return 0;
