@@ -74,6 +74,8 @@ open_database(struct op *op, struct daemon *d)
 {
 	int rc = db_open(op, op->config->database, &d->program.svc.db);
 
+	if (!rc)
+		rc = db_claim(op, d->program.svc.db);
 	return rc ? rc : db_migrate(op, d->program.svc.db);
 }
 

@@ -67,6 +67,11 @@ struct db_value db_value_blob(const void *data, size_t size);
  */
 int db_open(struct op *op, const char *dsn, struct db **ret) MUST_CHECK;
 void db_close(struct db *db);
+/*
+ * This process alone works on the database until db_close: a daemon keeps in memory what lives, so a second one on the same file
+ * would honour what the first has ended.  ERR_STORE when another holds it.
+ */
+int db_claim(struct op *op, struct db *db) MUST_CHECK;
 /* True after a failed fsync: nothing can be promised any more, the process should end. */
 bool db_is_broken(struct db *db);
 /* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */

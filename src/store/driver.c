@@ -70,6 +70,12 @@ db_close(struct db *db)
 		db->engine->close(db);
 }
 
+int
+db_claim(struct op *op, struct db *db)
+{
+	return db->engine->claim ? db->engine->claim(op, db) : 0;
+}
+
 bool
 db_is_broken(struct db *db)
 {

@@ -32,6 +32,7 @@ struct db_engine {
 	const char *name;
 	int (*open)(struct op *op, const char *dsn, struct db **ret);
 	void (*close)(struct db *db);
+	int (*claim)(struct op *op, struct db *db);     /* NULL: several processes may share it */
 	bool (*is_broken)(struct db *db);
 	bool (*is_wanted)(struct db *db);       /* writers wait for the one who asks; NULL: they never do */
 	int (*begin)(struct op *op, struct db *db, bool is_write, struct db_txn **ret);

@@ -324,6 +324,7 @@ const struct db_engine db_engine_sqlite = {
 	.name = "sqlite",
 	.open = sqlite_open,
 	.close = sqlite_close,
+	.claim = sqlite_claim,
 	.is_broken = sqlite_is_broken,
 	.is_wanted = sqlite_is_wanted,
 	.begin = sqlite_begin,

@@ -45,6 +45,7 @@ struct sqlite_txn {
 struct sqlite_db {
 	struct db head;
 	char *path;
+	int claim;                      /* descriptor of the locked file beside it; -1: none */
 	pthread_mutex_t lock;
 	pthread_cond_t enter;           /* CLOCK_MONOTONIC */
 	bool is_busy;                   /* somebody holds the writer */
@@ -64,6 +65,7 @@ struct sqlite_db {
 };
 
 int sqlite_fail(struct op *op, sqlite3 *connection, const char *what);
+int sqlite_claim(struct op *op, struct db *db);
 int sqlite_open(struct op *op, const char *dsn, struct db **ret);
 void sqlite_close(struct db *db);
 int sqlite_copy(struct op *op, struct db *db, int version);
@@ -78,6 +80,7 @@ struct db_value sqlite_value(struct db_rows *rows, int column);
 void sqlite_reset_all(struct sqlite_connection *connection);
 /* A step by its kept statement; SQLITE_OK, or why not. */
 int sqlite_step(struct sqlite_connection *connection, enum sqlite_step step);
+
 
 extern const struct db_engine db_engine_sqlite;
 

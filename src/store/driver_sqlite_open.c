@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Opening a SQLite database, its settings, the checkpoint thread and the copy before a migration. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,9 +19,12 @@
 static int
 pragma(struct op *op, sqlite3 *connection, const char *text)
 {
-	if (sqlite3_exec(connection, text, NULL, NULL, NULL) != SQLITE_OK)
-		return sqlite_fail(op, connection, text);
-	return 0;
+	if (sqlite3_exec(connection, text, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	if (sqlite3_errcode(connection) == SQLITE_NOTADB)
+		return op_fail(op, ERR_STORE, "%s is not a database; put back the right file, or name another one",
+		    sqlite3_db_filename(connection, "main"));
+	return sqlite_fail(op, connection, text);
 }
 
 /*
@@ -37,7 +42,8 @@ sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connec
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, rc = 0;
 
 	if (sqlite3_open_v2(db->path, &connection->connection, flags, NULL) != SQLITE_OK)
-		return op_fail(op, ERR_STORE, "cannot open the database %s: %s", db->path, sqlite3_errmsg(connection->connection));
+		return op_fail(op, ERR_STORE, "cannot open the database %s: %s; its folder must exist and be writable for user %ld", db->path,
+		    sqlite3_errmsg(connection->connection), (long)geteuid());
 	sqlite3_busy_timeout(connection->connection, BUSY_MS);
 	for (size_t i = 0; i < countof(pragmas_all) && !rc; i++)
 		rc = pragma(op, connection->connection, pragmas_all[i]);
@@ -125,6 +131,7 @@ sqlite_db_new(const char *path)
 
 	db->head.engine = &db_engine_sqlite;
 	db->path = mem_strdup(path);
+	db->claim = -1;
 	pthread_mutex_init(&db->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -154,6 +161,21 @@ sqlite_open(struct op *op, const char *dsn, struct db **ret)
 	return rc;
 }
 
+/* The lock goes with the process, however it ends.  Its file stays: removing it would let two hold "the" lock. */
+int
+sqlite_claim(struct op *op, struct db *head)
+{
+	struct sqlite_db *db = (struct sqlite_db *)head;
+	const char *path = op_printf(op, "%s.lock", db->path);
+
+	db->claim = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (db->claim < 0)
+		return op_fail(op, ERR_STORE, "cannot open %s: %s", path, strerror(errno));
+	if (flock(db->claim, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return op_fail(op, ERR_STORE, "the database %s is in use by another keywardd; end that one first, or name another database", db->path);
+}
+
 void
 sqlite_close(struct db *head)
 {
@@ -172,6 +194,8 @@ sqlite_close(struct db *head)
 		mem_free(reader);
 	}
 	sqlite_connection_close(&db->writer);
+	if (db->claim >= 0)
+		close(db->claim);
 	pthread_cond_destroy(&db->enter);
 	pthread_mutex_destroy(&db->lock);
 	sem_destroy(&db->wake);

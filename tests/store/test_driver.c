@@ -286,3 +286,18 @@ Test(driver, migrating_again_changes_nothing)
 	cr_assert_eq(db_migrate(op, svc.db), 0);
 	op_end(op);
 }
+
+Test(driver, one_claim_at_a_time)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct db *other;
+
+	cr_assert_eq(db_claim(op, svc.db), 0);
+	cr_assert_eq(db_open(op, op_printf(op, "%s/db", folder), &other), 0);
+	cr_expect_eq(db_claim(op, other), ERR_STORE);
+	op_forgive(op);
+	db_close(svc.db);
+	svc.db = other;
+	cr_expect_eq(db_claim(op, other), 0, "free again");
+	op_end(op);
+}
