@@ -42,8 +42,8 @@ sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connec
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, rc = 0;
 
 	if (sqlite3_open_v2(db->path, &connection->connection, flags, NULL) != SQLITE_OK)
-		return op_fail(op, ERR_STORE, "cannot open the database %s: %s; its folder must exist and be writable for user %ld", db->path,
-		    sqlite3_errmsg(connection->connection), (long)geteuid());
+		return op_fail(op, ERR_STORE, "cannot open the database %s: %s; its folder must exist and be writable for user %ld",
+		    db->path, sqlite3_errmsg(connection->connection), (long)geteuid());
 	sqlite3_busy_timeout(connection->connection, BUSY_MS);
 	for (size_t i = 0; i < countof(pragmas_all) && !rc; i++)
 		rc = pragma(op, connection->connection, pragmas_all[i]);
@@ -173,7 +173,8 @@ sqlite_claim(struct op *op, struct db *head)
 		return op_fail(op, ERR_STORE, "cannot open %s: %s", path, strerror(errno));
 	if (flock(db->claim, LOCK_EX | LOCK_NB) == 0)
 		return 0;
-	return op_fail(op, ERR_STORE, "the database %s is in use by another keywardd; end that one first, or name another database", db->path);
+	return op_fail(op, ERR_STORE, "the database %s is in use by another keywardd; end that one first, or name another database",
+	    db->path);
 }
 
 void
