@@ -283,6 +283,9 @@ route_handle(struct request *request, struct reply *reply)
 	op->deadline_ms = match->deadline_ms;
 	fill_caller(op, request);
 	rc = run_route(op, request, reply);
+	/* what the loop found is thrown away: on the lane all begins anew */
+	if (request->wants_lane)
+		return true;
 	*riding = (struct riding){ request, reply };
 	if (!rc && db_ride(op, ride_complete, riding))
 		return false;

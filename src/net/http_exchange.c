@@ -161,7 +161,7 @@ exchange_run(struct exchange *x)
 	if (!x->server->hooks->handle(request, &x->reply))
 		return MHD_NO;
 	if (request->wants_lane && x->lane != LANE_INLINE) {
-		request->try_on_loop = false;
+		request->try_on_loop = request->wants_lane = false;
 		x->reply = (struct reply){ .mem = request->mem, .status = 500, .body = "" };
 		return exchange_suspend(x);
 	}

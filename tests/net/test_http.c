@@ -295,7 +295,7 @@ try_handle(struct request *request, struct reply *reply)
 		return true;
 	}
 	test_handle(request, reply);
-	reply_header(reply, "X-Where", request->try_on_loop ? "loop" : "lane");
+	reply_header(reply, "X-Where", request->try_on_loop ? "loop" : request->wants_lane ? "lane, for another" : "lane");
 	return true;
 }
 
