@@ -29,6 +29,8 @@ int db_session_end(struct op *op, const char *id, int64_t now_ms, const char *wh
 /* A person's sessions that are not ended, end after now_ms and were seen after seen_after_ms; newest first, at most 200. */
 int db_session_list(struct op *op, const char *user_id, int64_t now_ms, int64_t seen_after_ms,
     struct session_row **ret, size_t *ret_n) MUST_CHECK;
+/* How many there are, everybody's. */
+int db_session_count(struct op *op, int64_t now_ms, int64_t seen_after_ms, int64_t *ret) MUST_CHECK;
 /* Removes rows whose absolute end lies before before_ms and that no authorization names, at most limit of them. */
 int db_session_purge(struct op *op, int64_t before_ms, int64_t limit, int64_t *ret_count) MUST_CHECK;
 

@@ -9,15 +9,17 @@
 #include "config.h"
 #include "people/catalog.h"
 #include "people/keyring.h"
+#include "store/session.h"
 #include "store/user.h"
 
 /* Active accounts of all directories; arg is the sum. */
 static int
-count_users(struct op *op, void *arg)
+count_body(struct op *op, void *arg)
 {
 	const struct catalog_snapshot *c = catalog_get(op);
-	int64_t *sum = arg, all, active;
-	int rc = 0;
+	struct shape_status_view *view = arg;
+	int64_t *sum = &view->users_active, all, active;
+	int rc = db_session_count(op, op->now_ms, op->now_ms - op->config->session_idle * 1000, &view->sessions_live);
 
 	*sum = 0;
 	for (size_t i = 0; i < c->n_directories && !rc; i++) {
@@ -45,12 +47,11 @@ HANDLER(api_status)
 		.locations = (int64_t)c->n_locations,
 		.rules = (int64_t)c->n_rules,
 		.apps = (int64_t)c->n_apps,
-		.sessions_live = metric_read(METRIC_sessions_live),
 		.last_sync = synced_ms ? op_strdup(op, time_text(synced_ms, text)) : NULL,
 	};
 
 	(void)request;
-	rc = db_read(op, count_users, &view.users_active);
+	rc = db_read(op, count_body, &view);
 	if (!rc)
 		reply_shape(op, reply, 200, shape_status_view(), &view);
 	return rc;

@@ -20,6 +20,7 @@ SQL_DEFINE(session_of_user,
     "SELECT id, secret_hash, user_id, auth_ms, amr, address, device, created_ms, seen_ms, until_ms, ended_ms FROM sessions "
     "WHERE user_id = $1 AND ended_ms IS NULL AND until_ms > $2 AND seen_ms > $3 ORDER BY created_ms DESC, id LIMIT 200");
 
+SQL_DEFINE(session_count, "SELECT COUNT(*) FROM sessions WHERE ended_ms IS NULL AND until_ms > $1 AND seen_ms > $2");
 SQL_DEFINE(session_purge_over,
     "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s WHERE s.until_ms < $1 "
     "AND NOT EXISTS (SELECT 1 FROM authorizations a WHERE a.session_id = s.id) ORDER BY s.until_ms LIMIT CAST($2 AS BIGINT))");
@@ -107,4 +108,16 @@ int
 db_session_purge(struct op *op, int64_t before_ms, int64_t limit, int64_t *ret_count)
 {
 	return db_exec(op, &session_purge_over, ARGS(INT_(before_ms), INT_(limit)), ret_count);
+}
+
+int
+db_session_count(struct op *op, int64_t now_ms, int64_t seen_after_ms, int64_t *ret)
+{
+	struct db_rows *rows = NULL;
+	int rc = db_query(op, &session_count, ARGS(INT_(now_ms), INT_(seen_after_ms)), &rows);
+
+	*ret = 0;
+	if (!rc && (rc = db_next(rows)) > 0)
+		*ret = db_int(rows, 0);
+	return db_end(rows, rc);
 }
