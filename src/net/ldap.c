@@ -202,6 +202,15 @@ make_tls_context(struct op *op, struct ldap_link *link, const char *ca_pem)
 	return rc;
 }
 
+/* libldap over GnuTLS has no words for a certificate that it refuses. */
+static const char *
+tls_words(struct op *op, const char *said, int code)
+{
+	if (said && !strcmp(said, "(unknown error code)"))
+		return "its certificate is for another name, has expired, or is of a CA that is not known here";
+	return ldap_words(op, said ? said : ldap_err2string(code));
+}
+
 static int
 fail_tls(struct op *op, struct ldap_link *link, const char *url, int code)
 {
@@ -212,7 +221,7 @@ fail_tls(struct op *op, struct ldap_link *link, const char *url, int code)
 	if (link->io.has_timed_out)
 		return op_fail(op, ERR_DEADLINE, "%s did not finish the TLS handshake in time", url);
 	ldap_get_option(link->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &words);
-	rc = op_fail(op, ERR_LDAP_TLS, "no secure connection to %s: %s", url, ldap_words(op, words ? words : ldap_err2string(code)));
+	rc = op_fail(op, ERR_LDAP_TLS, "no secure connection to %s: %s", url, tls_words(op, words, code));
 	ldap_memfree(words);
 	return rc;
 }
