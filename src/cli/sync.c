@@ -23,12 +23,13 @@ is_run_over(const json_t *run)
 static char *
 counts_text(struct cli *cli, const json_t *run)
 {
-	static const struct { const char *name, *words; } counts[] = {
-		{ "read", "people read" }, { "groups", "groups" }, { "skipped", "entries that cannot be used" },
-		{ "inactive", "disabled or expired and never known here" }, { "create", "to create" },
-		{ "change", "to change" }, { "disable", "to disable" }, { "enable", "to enable" },
-		{ "grant", "roles to give" }, { "end", "roles to end" }, { "member", "with other groups" },
-		{ "unchanged", "unchanged" }, { "applied", "applied" },
+	static const struct { const char *name, *one, *many; } counts[] = {
+		{ "read", "person read", "people read" }, { "groups", "group", "groups" },
+		{ "skipped", "entry that cannot be used", "entries that cannot be used" },
+		{ "inactive", "disabled or expired and never known here", NULL }, { "create", "to create", NULL },
+		{ "change", "to change", NULL }, { "disable", "to disable", NULL }, { "enable", "to enable", NULL },
+		{ "grant", "role to give", "roles to give" }, { "end", "role to end", "roles to end" },
+		{ "member", "with other groups", NULL }, { "unchanged", "unchanged", NULL }, { "applied", "applied", NULL },
 	};
 	const json_t *all = json_object_get(run, "counts");
 	struct buf out = buf_in(cli->op->mem);
@@ -37,7 +38,8 @@ counts_text(struct cli *cli, const json_t *run)
 		int64_t n = json_get_int(all, counts[i].name);
 
 		if (n)
-			buf_printf(&out, "%s%lld %s", out.length ? ", " : "", (long long)n, counts[i].words);
+			buf_printf(&out, "%s%lld %s", out.length ? ", " : "", (long long)n,
+			    n != 1 && counts[i].many ? counts[i].many : counts[i].one);
 	}
 	return out.text;
 }

@@ -183,7 +183,7 @@ read_state(struct op *op, const struct source_setup *setup, const struct ldap_en
 		int64_t at;
 
 		if (!text_is_utf8(end->v[i].data, end->v[i].size) || !time_parse_generalized(end->v[i].data, &at))
-			return "the end of the account is no time";
+			return "the attribute with the end of the account holds no time";
 		/* the earliest one, and never 0, which means none */
 		if (!person->until || at < person->until)
 			person->until = at ? at : 1;
