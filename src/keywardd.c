@@ -318,6 +318,8 @@ harden(sigset_t *signals)
 	sigaddset(signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* RLIMIT_FSIZE is then an error of the write, answered as a full disk is */
+	signal(SIGXFSZ, SIG_IGN);
 	/* no core dump and no debugger of another process of the same user: memory holds keys */
 	prctl(PR_SET_DUMPABLE, 0);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });

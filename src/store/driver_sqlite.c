@@ -20,12 +20,36 @@
 
 #define BATCH_MAX 256
 
+/* Why the WAL could not be written: its errno, 0 when there is none. */
+static int
+wal_errno(sqlite3 *connection)
+{
+	sqlite3_file *wal = NULL;
+	int number = 0;
+
+	if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal && wal->pMethods)
+		wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &number);
+	return number;
+}
+
+/* No room: of the disk, of a quota, or of RLIMIT_FSIZE.  SQLite knows only the first by a code of its own. */
+static bool
+is_full(sqlite3 *connection)
+{
+	int code = sqlite3_extended_errcode(connection);
+
+	if (code != SQLITE_IOERR_WRITE)
+		return (code & 0xff) == SQLITE_FULL;
+	code = wal_errno(connection);
+	return code == EDQUOT || code == EFBIG;
+}
+
 int
 sqlite_fail(struct op *op, sqlite3 *connection, const char *what)
 {
 	int code = sqlite3_extended_errcode(connection);
 
-	if ((code & 0xff) == SQLITE_FULL)
+	if (is_full(connection))
 		return op_fail(op, ERR_STORE, "%s: the disk is full", what);
 	if ((code & 0xff) == SQLITE_CONSTRAINT)
 		return op_fail(op, ERR_CONFLICT, "%s: %s", what, sqlite3_errmsg(connection));
@@ -94,14 +118,16 @@ commit(struct sqlite_db *db)
 {
 	int code = FAULT("db.commit") ? SQLITE_IOERR_FSYNC : sqlite_step(&db->writer, STEP_COMMIT);
 
+	bool has_no_room;
+
 	if (code == SQLITE_OK)
 		return 0;
-	code = sqlite3_extended_errcode(db->writer.connection);
+	has_no_room = is_full(db->writer.connection);
 	log_line(LOG_LEVEL_ERROR, "store.commit_failed", "why", sqlite3_errmsg(db->writer.connection), NULL);
 	if (!sqlite3_get_autocommit(db->writer.connection))
 		raw(db->writer.connection, "ROLLBACK");
 	/* A full disk is clean: nothing was kept.  Anything else, a failed fsync above all, means that we do not know. */
-	if ((code & 0xff) == SQLITE_FULL)
+	if (has_no_room)
 		return ERR_STORE;
 	pthread_mutex_lock(&db->lock);
 	db->is_broken = true;
@@ -128,6 +154,18 @@ settle(struct sqlite_db *db, bool is_dead, int *ret_rc)
 	return riders;
 }
 
+/* The writer is free.  Called with the lock held. */
+static void
+free_writer(struct sqlite_db *db)
+{
+	db->is_busy = false;
+	/* of a broken database everybody is told at once: who enters it wakes nobody after itself */
+	if (db->is_broken)
+		pthread_cond_broadcast(&db->enter);
+	else if (db->queued)
+		pthread_cond_signal(&db->enter);
+}
+
 static void
 leave(struct sqlite_db *db, struct sqlite_rider *rider, bool is_dead)
 {
@@ -140,9 +178,7 @@ leave(struct sqlite_db *db, struct sqlite_rider *rider, bool is_dead)
 	db->n_riders++;
 	if (is_dead || !db->queued || db->n_riders >= BATCH_MAX)
 		settled = settle(db, is_dead, &rc);
-	db->is_busy = false;
-	if (db->queued)
-		pthread_cond_signal(&db->enter);
+	free_writer(db);
 	pthread_mutex_unlock(&db->lock);
 	tell(settled, rc);
 }
@@ -159,9 +195,7 @@ begin_write(struct op *op, struct sqlite_db *db, struct sqlite_txn *txn)
 	if (!db->is_open && (FAULT("db.begin") || sqlite_step(&db->writer, STEP_BEGIN_WRITE) != SQLITE_OK)) {
 		rc = sqlite_fail(op, db->writer.connection, "cannot begin to write");
 		pthread_mutex_lock(&db->lock);
-		db->is_busy = false;
-		if (db->queued)
-			pthread_cond_signal(&db->enter);
+		free_writer(db);
 		pthread_mutex_unlock(&db->lock);
 		return rc;
 	}
