@@ -188,6 +188,9 @@ part_to_text(struct op *op, const LDAPAVA *ava, char **ret)
 	buf_add(&buf, short_type(type));
 	buf_add_char(&buf, '=');
 	if (ava->la_flags & LDAP_AVA_BINARY) {
+		/* RFC 4514 3: at least one pair of digits; libldap takes "#" alone for an empty value */
+		if (!ava->la_value.bv_len)
+			return op_fail(op, ERR_MALFORMED, "a DN has an empty value in hexadecimal form");
 		buf_add_char(&buf, '#');
 		buf_add(&buf, hex_encode(op->mem, ava->la_value.bv_val, ava->la_value.bv_len));
 		*ret = buf.text;

@@ -203,7 +203,7 @@ fuzz_oauth(struct op *op, const char *data, size_t n)
 	if (!scope_settle(op, &app, data, &scope))
 		NEED(*scope && scope_is_within(scope, data) && scope_is_within(scope, "openid profile email phone address offline_access roles"));
 	if (code_parse(op, data, &id, hash))
-		NEED(strlen(id) == 36 && n == 80);
+		NEED(strlen(id) == 36 && strlen(data) == 80);
 	param_decode(op, data, n);
 	return NULL;
 }
@@ -224,7 +224,7 @@ static const struct target {
 	{ "http", fuzz_http, { "/oauth2/token", "/api/v1/users/%C3%A9", "/a/%2e%2e/b;c", "a=b&c=%20+&&d", "__Host-keyward=x.y; a=\"b\"", "=;&%00" } },
 	{ "jws", fuzz_jws, { "eyJhbGciOiJFUzI1NiIsImtpZCI6IngifQ.e30.AAAA", "eyJhbGciOiJub25lIn0.e30.", "..",
 	    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}" } },
-	{ "dn", fuzz_dn, { "uid=a\\, b+cn=\\c3\\a9,ou=People, dc=clinic,dc=test", "CN=\"x,y\"", "2.5.4.3=#0403616263,o=\\20 x \\ ", "ldaps://[::1]:636",
+	{ "dn", fuzz_dn, { "uid=a\\, b+cn=\\c3\\a9,ou=People, dc=clinic,dc=test", "CN=\"x,y\"", "2.5.4.3=#0403616263,o=\\20 x \\ ", "cn=# ", "ldaps://[::1]:636",
 	    "ldap://dc1.clinic.test" } },
 	{ "oauth", fuzz_oauth, { "https://a.test/cb?x=1", "http://127.0.0.1:80/cb", "openid profile roles",
 	    "{\"userinfo\":{\"email\":{\"essential\":true}},\"id_token\":{\"sub\":{\"value\":\"x\"},\"acr\":{\"values\":[\"pwd\"]}}}",
