@@ -42,6 +42,13 @@ http_pair(const struct http_pairs *pairs, const char *name, size_t *ret_count)
 	return found;
 }
 
+static bool
+is_same_name(const char *a, const char *b)
+{
+	/* most differ in their first letter */
+	return (a[0] | 0x20) == (b[0] | 0x20) && strcasecmp(a, b) == 0;
+}
+
 const char *
 http_header(const struct request *request, const char *name, size_t *ret_count)
 {
@@ -49,7 +56,7 @@ http_header(const struct request *request, const char *name, size_t *ret_count)
 	size_t count = 0;
 
 	for (size_t i = 0; i < request->headers.n; i++) {
-		if (strcasecmp(request->headers.v[i].name, name) == 0 && count++ == 0)
+		if (is_same_name(request->headers.v[i].name, name) && count++ == 0)
 			found = request->headers.v[i].value;
 	}
 	if (ret_count)
