@@ -271,7 +271,12 @@ pass_time(int64_t ms)
 	cr_assert_eq(db_run(op, age_body, &ms), 0);
 }
 
-/* op_end gives it back */
+static void
+give_back(void *config)
+{
+	config_unref(config);
+}
+
 static void
 use_interval(int seconds)
 {
@@ -283,6 +288,7 @@ use_interval(int seconds)
 	fprintf(out, "organisation: Clinic\nissuer: https://localhost:7443\nsync_interval: %d\n", seconds);
 	fclose(out);
 	cr_assert_eq(config_load(op, file, &problems, &op->config), 0, "%s", problems_text(op, &problems));
+	arena_on_free(op->mem, give_back, (void *)(uintptr_t)op->config);
 	unlink(file);
 }
 
