@@ -17,14 +17,18 @@ void directory_release(struct op *op, const struct catalog_directory *directory,
 /* One person as read now, for a sign-in. */
 struct directory_person {
 	const char *dn;
-	struct user_change change;              /* person and wanted grants, ready for users_change */
+	struct user_change change;              /* person and, after directory_read_grants, wanted grants, ready for users_change */
+	struct finding *finding;                /* of directory_person.c */
 };
 /*
  * Search-then-bind, first half: the one person in scope whose login attribute (or mail, when by_mail) equals name.  ERR_NOT_FOUND,
- * ERR_AMBIGUOUS (two or more), ERR_UNREACHABLE, ERR_INCOMPLETE.  Groups and state are current.
+ * ERR_AMBIGUOUS (two or more), ERR_UNREACHABLE, ERR_INCOMPLETE.  State is current; groups are not
+ * read yet: that takes longer for a person than for a name of nobody (ASVS 6.3.8).
  */
 int directory_find_person(struct op *op, const struct catalog_directory *directory, const char *name, bool by_mail,
     struct directory_person **ret) MUST_CHECK;
+/* Reads the groups of a person found so and fills change.grants.  ERR_UNREACHABLE, ERR_INCOMPLETE. */
+int directory_read_grants(struct op *op, struct directory_person *person) MUST_CHECK;
 /* Second half: is this his password?  A connection of its own, closed afterwards. */
 int directory_check_password(struct op *op, const struct catalog_directory *directory, const char *dn, const char *password,
     struct ldap_bind_result *ret) MUST_CHECK;

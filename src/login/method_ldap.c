@@ -203,5 +203,6 @@ method_ldap_check(struct op *op, const char *password, struct method_result *res
 		result->outcome = METHOD_REFUSED;
 		result->reason = result->person->change.person.reason;
 	}
-	return 0;
+	/* ASVS 6.3.8: groups are read only behind the right password: reading them tells by its time that there is somebody */
+	return result->outcome == METHOD_OK ? directory_read_grants(op, result->person) : 0;
 }

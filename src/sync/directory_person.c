@@ -151,27 +151,40 @@ climb(struct op *op, struct ldap_link *link, struct finding *f)
 static void
 fill_person(struct op *op, struct finding *f)
 {
-	struct directory_person *person = op_alloc(op, sizeof(*person));
-	struct wanted_grant *grants;
-
-	map_person(f->map, op, f->groups, f->n_groups, f->entry.values, f->entry.n_values, &grants, &person->change.n_grants);
-	person->dn = f->entry.dn;
-	person->change.person = f->entry.person;
-	person->change.grants = grants;
-	f->person = person;
+	f->person = op_alloc(op, sizeof(*f->person));
+	f->person->dn = f->entry.dn;
+	f->person->change.person = f->entry.person;
+	f->person->finding = f;
 }
 
+static void
+fill_grants(struct op *op, struct finding *f)
+{
+	struct user_change *change = &f->person->change;
+	struct wanted_grant *grants;
+
+	map_person(f->map, op, f->groups, f->n_groups, f->entry.values, f->entry.n_values, &grants, &change->n_grants);
+	change->grants = grants;
+}
+
+/* The half that is due: the person, or once he is known his groups. */
 static int
 find_over(struct op *op, struct ldap_link *link, struct finding *f)
 {
 	int rc;
 
+	if (f->person) {
+		rc = climb(op, link, f);
+		if (!rc)
+			fill_grants(op, f);
+		return rc;
+	}
 	f->found = 0;
 	f->is_taken = false;
-	if ((rc = search_person(op, link, f)) < 0 || (rc = climb(op, link, f)) < 0)
-		return rc;
-	fill_person(op, f);
-	return 0;
+	rc = search_person(op, link, f);
+	if (!rc)
+		fill_person(op, f);
+	return rc;
 }
 
 /* Directories close connections that rest: a kept one that turns out dead at its first use is no failure. */
@@ -216,4 +229,10 @@ directory_find_person(struct op *op, const struct catalog_directory *directory, 
 		return rc;
 	*ret = f->person;
 	return 0;
+}
+
+int
+directory_read_grants(struct op *op, struct directory_person *person)
+{
+	return directory_guarded(op, person->finding->directory, find, person->finding);
 }

@@ -189,7 +189,10 @@ agrees(const struct whole *w, const struct source_person *person)
 			groups[n++] = w->members[i].group;
 	map_person(w->map, op, groups, n, person->values, person->n_values, &wanted, &n_wanted);
 	op->deadline_ms = time_monotonic_ms() + 10000;
-	if (directory_find_person(op, directory, person->person.login, false, &now) || now->change.n_grants != n_wanted ||
+	/* P10: before the password nothing is read that a name of nobody does not cost, too */
+	if (directory_find_person(op, directory, person->person.login, false, &now) || now->change.n_grants)
+		return false;
+	if (directory_read_grants(op, now) || now->change.n_grants != n_wanted ||
 	    memcmp(now->change.person.digest, person->person.digest, 32) != 0)
 		return false;
 	for (size_t i = 0; i < n_wanted; i++)
@@ -299,6 +302,8 @@ run(int argc, char **argv)
 		return 2;
 	if (strcmp(command, "find") == 0 || strcmp(command, "find-mail") == 0) {
 		rc = directory_find_person(op, directory, argv[1], command[4] != '\0', &person);
+		if (!rc)
+			rc = directory_read_grants(op, person);
 		return tell_person(rc, person);
 	}
 	if (argc < 3)
