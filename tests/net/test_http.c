@@ -97,7 +97,7 @@ Test(http, a_full_lane_answers_503, .timeout = 60)
 	static const struct http_hooks hooks = { test_lane, held_handle, test_refuse };
 	struct seen seen = { 0 };
 	struct raw_server s = raw_server_open((struct http_options){ .hooks = &hooks, .tag = &seen, .max_connections = 480, .threads = 4 });
-	int fds[258], status;
+	int fds[258], status, n_good = 0;
 
 	pthread_mutex_lock(&hold);
 	for (size_t i = 0; i < countof(fds); i++) {
@@ -116,9 +116,12 @@ Test(http, a_full_lane_answers_503, .timeout = 60)
 	pthread_mutex_unlock(&hold);
 	for (size_t i = 0; i < countof(fds); i++) {
 		raw_read_one(fds[i], text);
-		cr_expect_eq(raw_status(text), 200);
+		n_good += raw_status(text) == 200;
+		cr_expect(raw_status(text) == 200 || raw_status(text) == 503);
 		close(fds[i]);
 	}
+	/* two may have come before the workers took theirs */
+	cr_expect(n_good >= 256, "%d", n_good);
 	cr_expect_eq(get(s.port, "/lane/a"), 200);
 	raw_server_close(&s);
 }
