@@ -113,29 +113,32 @@ open_live(struct op *op, struct daemon *d)
 	return 0;
 }
 
+/* What was only counted in memory is written before it goes. */
 static void
-close_live(struct daemon *d)
+flush_last(struct daemon *d, int (*flush)(struct op *op))
 {
 	struct op *op = program_op(&d->program);
 
 	op->caller.kind = ACTOR_SYSTEM;
 	op->caller.actor = "stop";
-	if (d->program.svc.live && oidc_flush(op) < 0)
+	if (flush(op) < 0)
 		log_line(LOG_LEVEL_ERROR, "audit.lost", "why", op_failure(op), NULL);
 	op_end(op);
+}
+
+static void
+close_live(struct daemon *d)
+{
+	if (d->program.svc.live)
+		flush_last(d, oidc_flush);
 	live_free(d->program.svc.live);
 }
 
 static void
 close_keys(struct daemon *d)
 {
-	struct op *op = program_op(&d->program);
-
-	op->caller.kind = ACTOR_SYSTEM;
-	op->caller.actor = "stop";
-	if (d->program.svc.audit && audit_flush_all(op) < 0)
-		log_line(LOG_LEVEL_ERROR, "audit.lost", "why", op_failure(op), NULL);
-	op_end(op);
+	if (d->program.svc.audit)
+		flush_last(d, audit_flush_all);
 	audit_close(d->program.svc.audit);
 	keyring_free(d->program.svc.keyring);
 }

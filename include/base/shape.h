@@ -73,18 +73,6 @@ struct shape_list {
 #define JSON(n, words) json_t *n;
 #define END(name) }; const struct shape *shape_##name(void);
 #include "tables/shapes.def"
-#undef SHAPE
-#undef STR
-#undef LONG
-#undef ENUM
-#undef INT
-#undef BOOL
-#undef TIME
-#undef STRS
-#undef OBJ
-#undef LIST
-#undef JSON
-#undef END
 
 /* All shapes, by name; NULL when unknown. */
 const struct shape *shape_find(const char *name);

@@ -49,6 +49,14 @@ char *hex_encode(struct arena *mem, const void *data, size_t n);
 /* False for an odd length or a strange digit; *ret_data is n bytes in mem. */
 bool hex_decode(struct arena *mem, const char *text, unsigned char **ret_data, size_t *ret_n);
 
+/* Percent-encodes everything but the unreserved characters (RFC 3986 2.3): for a path segment or a query value. */
+void buf_add_percent(struct buf *buf, const char *text);
+/*
+ * Decodes percent-escapes once, and '+' as a blank where plus_is_blank (application/x-www-form-urlencoded), into out: room for n + 1 bytes,
+ * terminated besides.  False for a bad escape.  What comes out may hold NUL and need not be UTF-8: the caller says what he takes.
+ */
+bool percent_decode(const char *text, size_t n, bool plus_is_blank, char *out, size_t *ret_n);
+
 /* RFC 4648 5 without padding. */
 char *base64url_encode(struct arena *mem, const void *data, size_t n);
 /* Strict: no padding, blanks, other alphabet or non-zero trailing bits (RFC 7515 2).  text need not be terminated. */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -257,7 +258,7 @@ read_file(struct op *op, const char *file, char **ret_text, size_t *ret_n)
 		return op_fail(op, ERR_CONFIG, "cannot read %s: %s", file, strerror(errno));
 	if (!fstat(fd, &info) && info.st_size <= FILE_MAX_BYTES) {
 		*ret_text = op_alloc(op, (size_t)info.st_size + 1);
-		n = read(fd, *ret_text, (size_t)info.st_size);
+		n = file_read(fd, *ret_text, (size_t)info.st_size);
 	}
 	close(fd);
 	if (n < 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 #define SECRET_MAX_BYTES 1024
@@ -37,24 +38,6 @@ secret_path(struct arena *mem, const char *text, const char *folder)
 	return text[0] == '/' || !folder ? arena_strdup(mem, text) : arena_printf(mem, "%s/%s", folder, text);
 }
 
-/* At most size bytes; the number read, or -1. */
-static ssize_t
-read_up_to(int fd, char *text, size_t size)
-{
-	size_t have = 0;
-
-	while (have < size) {
-		ssize_t got = read(fd, text + have, size - have);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -1 : (ssize_t)have;
-		have += (size_t)got;
-	}
-	return (ssize_t)have;
-}
-
 int
 secret_read(struct op *op, const char *reference, char **ret)
 {
@@ -69,7 +52,7 @@ secret_read(struct op *op, const char *reference, char **ret)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return op_fail(op, ERR_CONFIG, "cannot read the secret in %s: %s", path, strerror(errno));
-	n = read_up_to(fd, text, SECRET_MAX_BYTES + 2);
+	n = file_read(fd, text, SECRET_MAX_BYTES + 2);
 	close(fd);
 	if (n < 0)
 		return op_fail(op, ERR_CONFIG, "cannot read the secret in %s", path);

@@ -33,18 +33,6 @@
 		return &shape; \
 	}
 #include "tables/shapes.def"
-#undef SHAPE
-#undef STR
-#undef LONG
-#undef ENUM
-#undef INT
-#undef BOOL
-#undef TIME
-#undef STRS
-#undef OBJ
-#undef LIST
-#undef JSON
-#undef END
 
 /* pass 3: the list of all */
 #define SHAPE(n, words_)

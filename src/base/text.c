@@ -176,6 +176,49 @@ hex_decode(struct arena *mem, const char *text, unsigned char **ret_data, size_t
 	return true;
 }
 
+void
+buf_add_percent(struct buf *buf, const char *text)
+{
+	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+	for (; *text; text++)
+		if (strchr(unreserved, *text))
+			buf_add_char(buf, *text);
+		else
+			buf_printf(buf, "%%%02X", (unsigned char)*text);
+}
+
+bool
+percent_decode(const char *text, size_t n, bool plus_is_blank, char *out, size_t *ret_n)
+{
+	size_t length = 0, i = 0;
+
+	/* the usual text has nothing to decode */
+	if (!memchr(text, '%', n) && !(plus_is_blank && memchr(text, '+', n))) {
+		memcpy(out, text, n);
+		length = i = n;
+	}
+	for (; i < n; i++) {
+		char c = text[i];
+
+		if (c == '%') {
+			int high = n - i > 2 ? hex_digit(text[i + 1]) : -1;
+			int low = n - i > 2 ? hex_digit(text[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return false;
+			c = (char)(high * 16 + low);
+			i += 2;
+		} else if (c == '+' && plus_is_blank) {
+			c = ' ';
+		}
+		out[length++] = c;
+	}
+	out[length] = '\0';
+	*ret_n = length;
+	return true;
+}
+
 static const char alphabet_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 char *

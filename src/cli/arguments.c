@@ -130,9 +130,14 @@ fill_path(struct cli *cli, const char *target, const char *value)
 {
 	const char *start = strstr(cli->path, op_printf(cli->op, "{%s}", target));
 
-	if (start)
-		cli->path = op_printf(cli->op, "%.*s%s%s", (int)(start - cli->path), cli->path, percent_encode(cli->op, value),
-		    start + strlen(target) + 2);
+	struct buf path = buf_in(cli->op->mem);
+
+	if (!start)
+		return;
+	buf_add_bytes(&path, cli->path, (size_t)(start - cli->path));
+	buf_add_percent(&path, value);
+	buf_add(&path, start + strlen(target) + 2);
+	cli->path = path.text;
 }
 
 static int

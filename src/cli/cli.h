@@ -80,7 +80,6 @@ int arguments_global(struct cli *cli, int *argc, char **argv);
 int arguments_read(struct cli *cli, int argc, char **argv);
 
 /* client.c.  Values of query are texts as they are; they are encoded there. */
-char *percent_encode(struct op *op, const char *text);
 struct answer {
 	long status;
 	json_t *json;                   /* NULL when the body is none */

@@ -52,22 +52,6 @@ on_data(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-/* Percent-encoding of a path segment or query value (RFC 3986 2.1). */
-char *
-percent_encode(struct op *op, const char *text)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	struct buf out = buf_in(op->mem);
-
-	for (; *text; text++) {
-		if (strchr(plain, *text))
-			buf_add_char(&out, *text);
-		else
-			buf_printf(&out, "%%%02X", (unsigned char)*text);
-	}
-	return out.text;
-}
-
 static char *
 url_of(struct cli *cli, const char *path, const json_t *query)
 {
@@ -78,7 +62,8 @@ url_of(struct cli *cli, const char *path, const json_t *query)
 
 	buf_printf(&url, "http://localhost%s", path);
 	json_object_foreach((json_t *)(uintptr_t)query, name, value) {
-		buf_printf(&url, "%c%s=%s", mark, name, percent_encode(cli->op, json_string_value(value)));
+		buf_printf(&url, "%c%s=", mark, name);
+		buf_add_percent(&url, json_string_value(value));
 		mark = '&';
 	}
 	return url.text;

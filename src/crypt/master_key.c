@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "crypt/random.h"
 #include "seal_int.h"
@@ -69,32 +70,12 @@ check_file(struct op *op, const char *file, int fd)
 	return 0;
 }
 
-/* Reads at most size bytes; the number read, or -1. */
-static ssize_t
-read_all(int fd, char *text, size_t size)
-{
-	size_t have = 0;
-
-	while (have < size) {
-		ssize_t got = read(fd, text + have, size - have);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		have += (size_t)got;
-	}
-	return (ssize_t)have;
-}
-
 /* 64 hexadecimal digits and perhaps one line end. */
 static int
 read_digits(struct op *op, const char *file, int fd, unsigned char ret[static MASTER_KEY_BYTES])
 {
 	char *text = op_alloc(op, HEX_DIGITS + 3);
-	ssize_t n = read_all(fd, text, HEX_DIGITS + 2);
+	ssize_t n = file_read(fd, text, HEX_DIGITS + 2);
 	unsigned char *bytes;
 	size_t size;
 

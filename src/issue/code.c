@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "base/metric.h"
 #include "base/uuid.h"
 #include "crypt/random.h"
 #include "people/keyring.h"
@@ -127,4 +128,20 @@ authorization_end(struct op *op, const char *id, const char *user_id, const char
 		return rc;
 	db_on_commit(op, tell_end, op_strdup(op, id));
 	return audit_record(op, event, user_id, FACTS(FACT("app", client_id), FACT("what", what), FACT("authorization", id)));
+}
+
+int
+single_use_finish(struct op *op, int (*body)(struct op *op, void *arg), void *arg, const struct single_use *use,
+    const char *reused, const char *over)
+{
+	int rc = db_run_last(op, body, arg);
+
+	if (rc || use->is_done)
+		return rc;
+	rc = db_settle(op);
+	if (rc)
+		return rc;
+	if (use->is_reuse)
+		metric_add(METRIC_token_reuse_total, 1);
+	return op_fail(op, ERR_INVALID_GRANT, "%s", use->is_reuse ? reused : over);
 }

@@ -152,13 +152,12 @@ is_right_person(const struct authorize *a, const struct session *session)
 static int
 start_sign_in(struct op *op, struct reply *reply, const struct authorize *a, const char *text, int64_t after_ms, bool is_again)
 {
-	const struct shape_app *app = a->app->body;
 	char *after = op_printf(op, "%lld", (long long)(after_ms ? after_ms : op->now_ms));
 
 	if (strlen(text) > TEXT_MAX_BYTES)
 		return op_fail(op, ERR_INVALID, "the request is too long to wait for a sign-in");
 	flow_start(op, reply, op_printf(op, "/oauth2/authorize%s&%s=%s.%s", text, MARKER_NAME, after, marker_mac(op, after, text)),
-	    app->title ? app->title : app->name, a->login_hint, is_again);
+	    a->login_hint, is_again);
 	return 0;
 }
 

@@ -83,6 +83,18 @@ bool authorization_is_alive(const struct op *op, const struct authorization *a);
  */
 int64_t refresh_until(const struct op *op, const struct authorization *a);
 
+/* What becomes of a thing that is good once: the body that uses it up says so. */
+struct single_use {
+	bool is_done;                   /* it was good, and is used up now */
+	bool is_reuse;                  /* it had been used before; what hangs on it has ended */
+};
+/*
+ * Runs body(arg) as the last act (db_run_last).  0 when it is done; ERR_INVALID_GRANT with the sentence of reuse or of over (RFC 6749 5.2),
+ * told only when the end that the refusal caused is durable.
+ */
+int single_use_finish(struct op *op, int (*body)(struct op *op, void *arg), void *arg, const struct single_use *use,
+    const char *reused, const char *over) MUST_CHECK;
+
 /* ---- oidc_client.c ---- */
 
 /*

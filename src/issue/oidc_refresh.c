@@ -8,15 +8,13 @@
 
 #include <string.h>
 
-#include "base/metric.h"
-
 struct refresh {
 	const struct catalog_app *app;
 	const char *id;
 	int64_t seq;
 	struct authorization *a;        /* NULL: there is none */
 	struct subject *subject;        /* only when the scope says something of grants */
-	bool is_done, is_reuse;
+	struct single_use use;
 };
 
 static int
@@ -39,36 +37,26 @@ rotate(struct op *op, void *arg)
 {
 	struct refresh *r = arg;
 	struct authorization *now;
-	int rc = db_authorization_refresh(op, r->id, r->app->id, r->seq, refresh_until(op, r->a), &r->is_done);
+	int rc = db_authorization_refresh(op, r->id, r->app->id, r->seq, refresh_until(op, r->a), &r->use.is_done);
 
-	r->is_reuse = false;
+	r->use.is_reuse = false;
 	if (rc)
 		return rc;
-	if (r->is_done)
+	if (r->use.is_done)
 		return audit_record(op, EV_TOKEN_REFRESH, r->a->user_id, FACTS(FACT("app", r->app->body->name),
 		    FACT("authorization", r->id), FACT("number", op_printf(op, "%lld", (long long)r->seq + 1))));
 	rc = db_authorization_read(op, r->id, &now);
 	/* RFC 9700 4.14.2: an older number of this authorization is a copy in wrong hands, or the right one after theirs */
 	if (rc || r->seq >= now->refresh_seq)
 		return rc;
-	r->is_reuse = true;
+	r->use.is_reuse = true;
 	return authorization_end(op, r->id, now->user_id, "refresh token reused", EV_TOKEN_REUSE, r->app->body->name, "refresh token");
 }
 
 static int
 finish_refresh(struct op *op, struct refresh *r)
 {
-	int rc = db_run_last(op, rotate, r);
-
-	if (rc || r->is_done)
-		return rc;
-	/* a refusal is told, and recorded, only when the end that it caused is durable */
-	rc = db_settle(op);
-	if (rc)
-		return rc;
-	if (r->is_reuse)
-		metric_add(METRIC_token_reuse_total, 1);
-	return op_fail(op, ERR_INVALID_GRANT, r->is_reuse ? "the refresh token was used before" : "the refresh token is over");
+	return single_use_finish(op, rotate, r, &r->use, "the refresh token was used before", "the refresh token is over");
 }
 
 /* RFC 6749 6: the same scope or less; and never more than the application may have today. */

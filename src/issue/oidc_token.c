@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "base/metric.h"
 #include "issue/live.h"
 
 static const struct {
@@ -66,7 +65,7 @@ struct redemption {
 	unsigned char hash[SHA256_BYTES];
 	struct authorization *a;        /* NULL: there is none */
 	struct subject *subject;
-	bool is_done, is_reuse;
+	struct single_use use;
 };
 
 static int
@@ -107,35 +106,25 @@ redeem(struct op *op, void *arg)
 	bool has_refresh = scope_has(r->a->scope, "offline_access") && refresh_until(op, r->a) > op->now_ms;
 	struct authorization *now;
 	int rc = db_authorization_use_code(op, r->id, r->app->id, r->redirect_uri, has_refresh ? 1 : 0,
-	    has_refresh ? refresh_until(op, r->a) : 0, &r->is_done);
+	    has_refresh ? refresh_until(op, r->a) : 0, &r->use.is_done);
 
-	r->is_reuse = false;
+	r->use.is_reuse = false;
 	if (rc)
 		return rc;
-	if (r->is_done)
+	if (r->use.is_done)
 		return audit_record(op, EV_TOKEN_ISSUE, r->a->user_id, FACTS(FACT("app", r->app->body->name),
 		    FACT("grant_type", "authorization_code"), FACT("scope", r->a->scope), FACT("authorization", r->a->id)));
 	rc = db_authorization_read(op, r->id, &now);
 	if (rc || !now->code_used_ms)
 		return rc;
-	r->is_reuse = true;
+	r->use.is_reuse = true;
 	return authorization_end(op, r->id, now->user_id, "code reused", EV_TOKEN_REUSE, r->app->body->name, "code");
 }
 
 static int
 finish_redemption(struct op *op, struct redemption *r)
 {
-	int rc = db_run_last(op, redeem, r);
-
-	if (rc || r->is_done)
-		return rc;
-	/* a refusal is told, and recorded, only when the end that it caused is durable */
-	rc = db_settle(op);
-	if (rc)
-		return rc;
-	if (r->is_reuse)
-		metric_add(METRIC_token_reuse_total, 1);
-	return op_fail(op, ERR_INVALID_GRANT, r->is_reuse ? "the code was used before" : "the code is over, or its session or person is");
+	return single_use_finish(op, redeem, r, &r->use, "the code was used before", "the code is over, or its session or person is");
 }
 
 static int

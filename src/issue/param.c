@@ -40,55 +40,20 @@ param_check(struct op *op, const struct http_pairs *pairs)
 	return 0;
 }
 
-static void
-add_encoded(struct buf *buf, const char *text)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-
-	for (; *text; text++)
-		if (strchr(plain, *text))
-			buf_add_char(buf, *text);
-		else
-			buf_printf(buf, "%%%02X", (unsigned char)*text);
-}
-
 void
 param_add(struct buf *buf, char sep, const char *name, const char *value)
 {
 	buf_add_char(buf, sep);
-	add_encoded(buf, name);
+	buf_add_percent(buf, name);
 	buf_add_char(buf, '=');
-	add_encoded(buf, value);
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	buf_add_percent(buf, value);
 }
 
 char *
 param_decode(struct op *op, const char *text, size_t n)
 {
-	char *out = op_alloc(op, n + 1), *at = out;
+	char *out = op_alloc(op, n + 1);
+	size_t size;
 
-	for (size_t i = 0; i < n; i++) {
-		int high, low;
-
-		if (!text[i])
-			return NULL;
-		if (text[i] != '%') {
-			*at++ = text[i] == '+' ? ' ' : text[i];
-			continue;
-		}
-		if (i + 2 >= n || (high = hex_digit(text[i + 1])) < 0 || (low = hex_digit(text[i + 2])) < 0 || !(high || low))
-			return NULL;
-		*at++ = (char)(high * 16 + low);
-		i += 2;
-	}
-	return out;
+	return percent_decode(text, n, true, out, &size) && !memchr(out, '\0', size) ? out : NULL;
 }

@@ -155,7 +155,7 @@ HANDLER(page_account)
 		return rc;
 	if (session)
 		return show_account(op, request, reply, session, NULL);
-	flow_start(op, reply, "/account", NULL, NULL, false);
+	flow_start(op, reply, "/account", NULL, false);
 	return 0;
 }
 
@@ -217,7 +217,7 @@ HANDLER(page_session_end)
 	if (rc)
 		return rc;
 	if (!session) {
-		flow_start(op, reply, "/account", NULL, NULL, false);
+		flow_start(op, reply, "/account", NULL, false);
 		return 0;
 	}
 	if (!e.which)

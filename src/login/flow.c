@@ -53,61 +53,35 @@ then_of(const char *given)
 	return given && flow_is_then(given) ? given : "/account";
 }
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static char *
-percent_decode(struct op *op, const char *text, size_t n)
-{
-	struct buf buf = buf_in(op->mem);
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (text[i] == '%' && i + 2 < n && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-			buf_add_char(&buf, (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
-			i += 2;
-		} else {
-			buf_add_char(&buf, text[i] == '+' ? ' ' : text[i]);
-		}
-	}
-	return buf.text;
-}
-
 /* The application that the person is on the way to, by the client_id in then; NULL when there is none. */
 static const struct catalog_app *
 app_of(struct op *op, const char *then)
 {
+	static const char name[] = "client_id=";
 	const char *at = strchr(then, '?');
+	char *client_id;
+	size_t n;
 
-	while (at) {
-		at++;
-		if (text_starts_with(at, "client_id="))
-			return catalog_app(catalog_get(op), percent_decode(op, at + 10, strcspn(at + 10, "&")));
-		at = strchr(at, '&');
-	}
-	return NULL;
-}
-
-static void
-percent_encode(struct buf *out, const char *text)
-{
-	web_put_url_part(out, text);
+	while (at && !text_starts_with(at + 1, name))
+		at = strchr(at + 1, '&');
+	if (!at)
+		return NULL;
+	at += strlen(name) + 1;
+	n = strcspn(at, "&");
+	client_id = op_alloc(op, n + 1);
+	return percent_decode(at, n, true, client_id, &n) ? catalog_app(catalog_get(op), client_id) : NULL;
 }
 
 void
-flow_start(struct op *op, struct reply *reply, const char *then, const char *app_title, const char *login_hint, bool is_again)
+flow_start(struct op *op, struct reply *reply, const char *then, const char *login_hint, bool is_again)
 {
 	struct buf buf = buf_in(op->mem);
 
-	(void)app_title;
 	buf_add(&buf, "/login?then=");
-	percent_encode(&buf, then_of(then));
+	buf_add_percent(&buf, then_of(then));
 	if (login_hint && *login_hint && strlen(login_hint) <= LOGIN_MAX_BYTES) {
 		buf_add(&buf, "&hint=");
-		percent_encode(&buf, login_hint);
+		buf_add_percent(&buf, login_hint);
 	}
 	if (is_again)
 		buf_add(&buf, "&again=1");

@@ -23,48 +23,6 @@ http_parse_method(const char *name)
 	return HTTP_OTHER;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Percent-decodes once into out (room for n + 1); false for a bad escape.  *ret_n is the length. */
-static bool
-percent_decode(const char *text, size_t n, bool plus_is_blank, char *out, size_t *ret_n)
-{
-	size_t length = 0, i = 0;
-
-	/* the usual text has nothing to decode */
-	if (!memchr(text, '%', n) && !(plus_is_blank && memchr(text, '+', n))) {
-		memcpy(out, text, n);
-		length = i = n;
-	}
-	for (; i < n; i++) {
-		char c = text[i];
-
-		if (c == '%') {
-			int high = n - i > 2 ? hex_digit(text[i + 1]) : -1;
-			int low = n - i > 2 ? hex_digit(text[i + 2]) : -1;
-
-			if (high < 0 || low < 0)
-				return false;
-			c = (char)(high * 16 + low);
-			i += 2;
-		} else if (c == '+' && plus_is_blank) {
-			c = ' ';
-		}
-		out[length++] = c;
-	}
-	out[length] = '\0';
-	*ret_n = length;
-	return true;
-}
-
 /*
  * One canonical form, used by routing and authorisation alike: what could mean two things is refused (dot segments, empty
  * segments, encoded slashes, path parameters, backslashes, control characters).

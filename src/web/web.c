@@ -77,16 +77,8 @@ web_put_url(struct buf *out, const char *value)
 void
 web_put_url_part(struct buf *out, const char *value)
 {
-	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	if (!value)
-		return;
-	for (; *value; value++) {
-		if (strchr(unreserved, *value))
-			buf_add_char(out, *value);
-		else
-			buf_printf(out, "%%%02X", (unsigned char)*value);
-	}
+	if (value)
+		buf_add_percent(out, value);
 }
 
 void

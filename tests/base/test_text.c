@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/op.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -74,6 +75,33 @@ Test(text, base64url_is_strict)
 		cr_assert_eq(n, i);
 		cr_assert_eq(memcmp(data, bytes, i), 0);
 	}
+}
+
+Test(text, percent_coding_goes_both_ways)
+{
+	struct buf buf = buf_in(op->mem);
+	char out[64];
+	size_t n = 0;
+
+	buf_add_percent(&buf, "a b/c?d=e&f+g%~-._\xc3\xa9");
+	cr_assert_str_eq(buf.text, "a%20b%2Fc%3Fd%3De%26f%2Bg%25~-._%C3%A9");
+	cr_assert(percent_decode(buf.text, strlen(buf.text), false, out, &n));
+	cr_assert_str_eq(out, "a b/c?d=e&f+g%~-._\xc3\xa9");
+	cr_assert_eq(n, strlen(out));
+	cr_assert(percent_decode("a+b%2b", 6, true, out, &n) && strcmp(out, "a b+") == 0);
+	cr_assert(percent_decode("a+b", 3, false, out, &n) && strcmp(out, "a+b") == 0);
+	cr_assert(percent_decode("a%00b", 5, false, out, &n) && n == 3 && out[1] == '\0', "the caller is told of a NUL by the length");
+}
+
+Test(text, a_bad_percent_escape_is_refused)
+{
+	static const char *const bad[] = { "%", "%2", "a%", "a%4", "%zz", "%4g", "% 1" };
+	char out[8];
+	size_t n;
+
+	for (size_t i = 0; i < countof(bad); i++)
+		cr_assert_not(percent_decode(bad[i], strlen(bad[i]), true, out, &n), "%s", bad[i]);
+	cr_assert_not(percent_decode("%41", 2, true, out, &n), "it looked behind the end");
 }
 
 Test(text, the_nearest_word_is_near)

@@ -363,10 +363,10 @@ Test(session, flow_start_carries_only_what_is_ours)
 	struct reply reply = { .mem = op->mem };
 	struct reply foreign = { .mem = op->mem };
 
-	flow_start(op, &reply, "/oauth2/authorize?a=b&c=d", "Viewer", "a&b", true);
+	flow_start(op, &reply, "/oauth2/authorize?a=b&c=d", "a&b", true);
 	cr_expect_str_eq(http_pair(&reply.headers, "Location", NULL),
 	    "/login?then=%2Foauth2%2Fauthorize%3Fa%3Db%26c%3Dd&hint=a%26b&again=1");
-	flow_start(op, &foreign, "https://evil.test/", NULL, NULL, false);
+	flow_start(op, &foreign, "https://evil.test/", NULL, false);
 	cr_expect_str_eq(http_pair(&foreign.headers, "Location", NULL), "/login?then=%2Faccount");
 }
 
