@@ -27,6 +27,14 @@ int keyring_sign(struct op *op, const char *alg, const char *typ, const json_t *
 int keyring_verify(struct op *op, const char *typ, const char *token, size_t n, json_t **ret_claims) MUST_CHECK;
 /* The key set (RFC 7517 5): active, coming and retired keys that are still published; text in the op. */
 char *keyring_jwks(struct op *op);
+/* A key that is in the key set; kid and alg in the op. */
+struct keyring_entry {
+	const char *kid, *alg;
+	bool is_signing;
+	int64_t since_ms;               /* signs, or has signed, from then on */
+	int64_t until_ms;               /* published until then, when it is retired; else 0 */
+};
+void keyring_entries(struct op *op, struct keyring_entry **ret, size_t *ret_n);
 /*
  * A new key of alg signs from now on; the old one stays published for config key_overlap, and its private part is erased.
  */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The API over our own keys. */
-#include <string.h>
-
 #include "api_int.h"
 #include "people/catalog.h"
 #include "people/keyring.h"
@@ -9,21 +7,20 @@
 HANDLER(api_key_list);
 HANDLER(api_key_list)
 {
-	const char *text = keyring_jwks(op);
 	struct shape_key_list list = { 0 };
 	struct shape_key_view *items;
-	json_t *set, *keys, *key;
-	size_t i;
-	int rc = json_read(op, text, strlen(text), &set);
+	struct keyring_entry *entries;
+	size_t n;
 
 	(void)request;
-	if (rc)
-		return rc;
-	keys = json_object_get(set, "keys");
-	items = op_alloc(op, (json_array_size(keys) + 1) * sizeof(*items));
-	json_array_foreach(keys, i, key)
-		items[i] = (struct shape_key_view){ json_get_text(key, "kid"), json_get_text(key, "alg") };
-	list.items = (struct shape_list){ items, json_array_size(keys) };
+	keyring_entries(op, &entries, &n);
+	items = op_alloc(op, (n + 1) * sizeof(*items));
+	for (size_t i = 0; i < n; i++)
+		items[i] = (struct shape_key_view){
+			.kid = entries[i].kid, .alg = entries[i].alg, .use = entries[i].is_signing ? "signs" : "published",
+			.since = entries[i].since_ms, .until = entries[i].until_ms,
+		};
+	list.items = (struct shape_list){ items, n };
 	reply_shape(op, reply, 200, shape_key_list(), &list);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "keyring_int.h"
 
 int
@@ -151,6 +152,26 @@ keyring_jwks(struct op *op)
 
 	key_set_release(set);
 	return text;
+}
+
+void
+keyring_entries(struct op *op, struct keyring_entry **ret, size_t *ret_n)
+{
+	struct key_set *set = key_set_hold(op->svc->keyring);
+
+	*ret = op_alloc(op, (set->n + 1) * sizeof(**ret));
+	*ret_n = set->n;
+	for (size_t i = 0; i < set->n; i++) {
+		const struct signing_key *key = &set->v[i];
+		const char *alg = jwk_alg(key->jwk);
+
+		(*ret)[i] = (struct keyring_entry){
+			.kid = op_strdup(op, jwk_kid(key->jwk)), .alg = op_strdup(op, alg),
+			.is_signing = key == key_set_signer(set, alg, op->now_ms), .since_ms = key->active_from,
+			.until_ms = key->retired_ms ? key->retired_ms + op->config->key_overlap * 1000 : 0,
+		};
+	}
+	key_set_release(set);
 }
 
 void

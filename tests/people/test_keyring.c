@@ -180,10 +180,19 @@ Test(keyring, t03_unknown_kid)
 Test(keyring, rotation_with_overlap)
 {
 	char *old = sign("ES256"), *old_rs = sign("RS256"), *new;
+	struct keyring_entry *entries;
 	struct state state;
+	size_t n, n_signing = 0;
 
 	op->now_ms += 5000;
 	cr_assert_eq(keyring_rotate(op, "ES256"), 0, "%s", op_failure(op));
+	keyring_entries(op, &entries, &n);
+	cr_assert_eq(n, 3);
+	for (size_t i = 0; i < n; i++) {
+		n_signing += entries[i].is_signing;
+		cr_assert_eq(entries[i].until_ms, entries[i].is_signing ? 0 : op->now_ms + 86400 * 1000, "%s", entries[i].kid);
+	}
+	cr_assert_eq(n_signing, 2, "one for each algorithm");
 	cr_assert_eq(published(), 3);
 	new = sign("ES256");
 	cr_assert(strncmp(old, new, 40) != 0, "another kid");
