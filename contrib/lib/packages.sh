@@ -3,6 +3,8 @@
 BUILD_PACKAGES="build-essential autoconf automake pkg-config libjansson-dev libyaml-dev libssl-dev libsodium-dev libsqlite3-dev
   libmicrohttpd-dev libldap-dev libgnutls28-dev libunistring-dev libcurl4-openssl-dev sqlite3"
 QUICKSTART_PACKAGES="slapd ldap-utils openssl curl jq python3 python3-jwt python3-cryptography procps"
+# contrib/ad-fixture: Samba as a domain controller, its Python bindings, and Kerberos' tools
+AD_PACKAGES="samba samba-ad-provision samba-dsdb-modules python3-samba ldb-tools krb5-user"
 CHECK_PACKAGES="libcriterion-dev libjwt-dev libpq-dev postgresql nginx-light chromium valgrind wrk xz-utils"
 
 # Installs those of the packages that are missing.
@@ -26,8 +28,19 @@ install_packages()
   echo "slapd slapd/no_configuration boolean true" | $as_root debconf-set-selections
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null ||
     { echo "apt-get update failed" >&2; return 1; }
+  # None of the servers that come with the packages starts, now or (file sharing above all) at the next boot: the scripts start their own.
+  policy=
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    $as_root chmod 755 $policy
+  fi
+  code=0
   # shellcheck disable=SC2086
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"${TMPDIR:-/tmp}/keyward-apt.$$" 2>&1 ||
-    { tail -5 "${TMPDIR:-/tmp}/keyward-apt.$$" >&2; rm -f "${TMPDIR:-/tmp}/keyward-apt.$$"; return 1; }
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"${TMPDIR:-/tmp}/keyward-apt.$$" 2>&1 || code=$?
+  [ -z "$policy" ] || $as_root rm -f $policy
+  case "$missing " in *" samba "*) $as_root systemctl disable --quiet smbd nmbd samba-ad-dc 2>/dev/null || : ;; esac
+  [ $code -eq 0 ] || tail -5 "${TMPDIR:-/tmp}/keyward-apt.$$" >&2
   rm -f "${TMPDIR:-/tmp}/keyward-apt.$$"
+  return $code
 }
