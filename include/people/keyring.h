@@ -19,7 +19,16 @@ struct keyring;
  * (audit/audit.h: its key of commitments is one of these keys).
  */
 int keyring_open(struct op *op, const char *master_key_file) MUST_CHECK;
+/* The same for looking only: opens what there is, makes nothing, leaves op->svc->audit alone. */
+int keyring_open_reader(struct op *op, const char *master_key_file) MUST_CHECK;
 void keyring_free(struct keyring *keyring);
+
+/* The signing keys there are, in order of their beginning. */
+struct keyring_key {
+	const char *kid, *alg;
+	int64_t active_from, retired_ms;        /* 0: signs */
+};
+void keyring_list(struct op *op, const struct keyring_key **ret, size_t *ret_n);
 
 /* Signs with the newest active key of alg ("ES256", "RS256").  Costs a signature: never inside db_run (asserted). */
 int keyring_sign(struct op *op, const char *alg, const char *typ, const json_t *claims, char **ret) MUST_CHECK;

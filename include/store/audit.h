@@ -27,6 +27,8 @@ struct audit_personal_row {
 int db_audit_create(struct op *op, const struct audit_row *row, const struct audit_personal_row *personal, size_t n) MUST_CHECK;
 /* Inside db_run or db_read: up to limit rows after id (NULL: from the start) in order of id; event NULL: any. */
 int db_audit_list(struct op *op, const char *after, const char *event, size_t limit, struct audit_row **ret, size_t *ret_n) MUST_CHECK;
+/* When the newest row was written; 0: there is none. */
+int db_audit_newest(struct op *op, int64_t *ret_ms) MUST_CHECK;
 /* What is still kept in clear of a row, in order of field. */
 int db_audit_personal(struct op *op, const char *audit_id, struct audit_personal_row **ret, size_t *ret_n) MUST_CHECK;
 

@@ -66,6 +66,8 @@ struct db_value db_value_blob(const void *data, size_t size);
  * to mend it; ERR_UNKNOWN_OUTCOME never.
  */
 int db_open(struct op *op, const char *dsn, struct db **ret) MUST_CHECK;
+/* The same for looking only: what is not there is ERR_NOT_FOUND, nothing is made, and db_run fails.  A daemon may be at work on it. */
+int db_open_reader(struct op *op, const char *dsn, struct db **ret) MUST_CHECK;
 void db_close(struct db *db);
 /*
  * This process alone works on the database until db_close: a daemon keeps in memory what lives, so a second one on the same file
@@ -76,6 +78,21 @@ int db_claim(struct op *op, struct db *db) MUST_CHECK;
 bool db_is_broken(struct db *db);
 /* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */
 int db_migrate(struct op *op, struct db *db) MUST_CHECK;
+/* The schema that the database has (0: none yet), and the one that this program would make of it. */
+int db_schema(struct op *op, struct db *db, int *ret_version, int *ret_wanted) MUST_CHECK;
+
+/* How a database is, for whoever looks after it (db_examine); texts belong to the op. */
+struct db_health {
+	const char *engine;             /* "sqlite" */
+	const char *file;               /* where it lies; NULL for a server */
+	bool is_claimed;                /* a daemon works on it */
+	const char *unwritable;         /* why it cannot be written; NULL when it can */
+	const char *damage;             /* what the engine's quick check found; NULL: nothing */
+	bool is_checked;                /* the quick check came to its end before the deadline */
+	int64_t size_bytes, wal_bytes;  /* of files; 0 for a server */
+};
+/* Looks at a database that db_open_reader opened, within the op's deadline; changes nothing in it. */
+int db_examine(struct op *op, struct db *db, struct db_health *ret) MUST_CHECK;
 
 /*
  * Runs body in a transaction, perhaps shared with others (group commit), and returns its result once that is durable.

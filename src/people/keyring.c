@@ -11,11 +11,41 @@
 #include "base/config.h"
 #include "keyring_int.h"
 
+/* Takes set and master. */
+static void
+keyring_new(struct op *op, struct key_set *set, struct master_key *master)
+{
+	struct keyring *keyring = mem_new(sizeof(*keyring));
+
+	pthread_rwlock_init(&keyring->lock, NULL);
+	keyring->set = set;
+	keyring->master = master;
+	op->svc->keyring = keyring;
+}
+
+int
+keyring_open_reader(struct op *op, const char *master_key_file)
+{
+	struct master_key *master;
+	struct key_set *set;
+	int rc = master_key_read(op, master_key_file, &master);
+
+	if (rc)
+		return rc;
+	rc = keyring_check_master(op, master, master_key_file);
+	if (!rc)
+		rc = key_set_load(op, master, &set);
+	if (rc)
+		master_key_free(master);
+	else
+		keyring_new(op, set, master);
+	return rc;
+}
+
 int
 keyring_open(struct op *op, const char *master_key_file)
 {
 	struct master_key *master;
-	struct keyring *keyring;
 	struct key_set *set = NULL;
 	bool has_made;
 	int rc = master_key_read(op, master_key_file, &master);
@@ -37,11 +67,7 @@ keyring_open(struct op *op, const char *master_key_file)
 		master_key_free(master);
 		return rc;
 	}
-	keyring = mem_new(sizeof(*keyring));
-	pthread_rwlock_init(&keyring->lock, NULL);
-	keyring->set = set;
-	keyring->master = master;
-	op->svc->keyring = keyring;
+	keyring_new(op, set, master);
 	return 0;
 }
 
@@ -82,6 +108,20 @@ key_set_release(struct key_set *set)
 	mem_free(set->jwks);
 	mem_wipe(set, sizeof(*set));
 	mem_free(set);
+}
+
+void
+keyring_list(struct op *op, const struct keyring_key **ret, size_t *ret_n)
+{
+	struct key_set *set = key_set_hold(op->svc->keyring);
+	struct keyring_key *v = op_alloc(op, (set->n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < set->n; i++)
+		v[i] = (struct keyring_key){ op_strdup(op, jwk_kid(set->v[i].jwk)), op_strdup(op, jwk_alg(set->v[i].jwk)),
+			set->v[i].active_from, set->v[i].retired_ms };
+	*ret = v;
+	*ret_n = set->n;
+	key_set_release(set);
 }
 
 const struct signing_key *

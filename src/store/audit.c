@@ -13,6 +13,7 @@ SQL_DEFINE(audit_personal_create,
 SQL_DEFINE(audit_list,
     "SELECT id, at_ms, event, actor, target, request_id, canonical FROM audit"
     " WHERE id > $1 AND (CAST($2 AS TEXT) IS NULL OR event = CAST($2 AS TEXT)) ORDER BY id LIMIT CAST($3 AS BIGINT)");
+SQL_DEFINE(audit_newest, "SELECT at_ms FROM audit ORDER BY id DESC LIMIT 1");
 SQL_DEFINE(audit_personal_list,
     "SELECT field, salt, value FROM audit_personal WHERE audit_id = $1 ORDER BY field");
 
@@ -43,6 +44,18 @@ db_audit_list(struct op *op, const char *after, const char *event, size_t limit,
 	}
 	*ret = v;
 	*ret_n = n;
+	return db_end(rows, rc);
+}
+
+int
+db_audit_newest(struct op *op, int64_t *ret_ms)
+{
+	struct db_rows *rows;
+	int rc = db_query(op, &audit_newest, NO_ARGS, &rows);
+
+	*ret_ms = 0;
+	if (!rc && (rc = db_next(rows)) > 0)
+		*ret_ms = db_int(rows, 0);
 	return db_end(rows, rc);
 }
 

@@ -54,13 +54,38 @@ sql_each(void (*visit)(const struct sql *sql, void *arg), void *arg)
 		visit(&__start_kw_sql[i], arg);
 }
 
-int
-db_open(struct op *op, const char *dsn, struct db **ret)
+static const struct db_engine *
+engine_of(const char *dsn)
 {
 	for (size_t i = 0; i < countof(drivers); i++)
 		if (text_starts_with(dsn, drivers[i].start))
-			return drivers[i].engine->open(op, dsn, ret);
-	return op_fail(op, ERR_CONFIG, "no storage engine for %s", dsn);
+			return drivers[i].engine;
+	return NULL;
+}
+
+int
+db_open(struct op *op, const char *dsn, struct db **ret)
+{
+	const struct db_engine *engine = engine_of(dsn);
+
+	return engine ? engine->open(op, dsn, ret) : op_fail(op, ERR_CONFIG, "no storage engine for this database");
+}
+
+int
+db_open_reader(struct op *op, const char *dsn, struct db **ret)
+{
+	const struct db_engine *engine = engine_of(dsn);
+
+	if (!engine)
+		return op_fail(op, ERR_CONFIG, "no storage engine for this database");
+	return engine->open_reader ? engine->open_reader(op, dsn, ret) : engine->open(op, dsn, ret);
+}
+
+int
+db_examine(struct op *op, struct db *db, struct db_health *ret)
+{
+	*ret = (struct db_health){ .engine = db->engine->name, .is_checked = true };
+	return db->engine->examine ? db->engine->examine(op, db, ret) : 0;
 }
 
 void

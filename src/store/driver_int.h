@@ -31,6 +31,8 @@ struct db_rows {
 struct db_engine {
 	const char *name;
 	int (*open)(struct op *op, const char *dsn, struct db **ret);
+	/* For looking only; NULL: as open. */
+	int (*open_reader)(struct op *op, const char *dsn, struct db **ret);
 	void (*close)(struct db *db);
 	int (*claim)(struct op *op, struct db *db);     /* NULL: several processes may share it */
 	bool (*is_broken)(struct db *db);
@@ -50,6 +52,8 @@ struct db_engine {
 	int (*script)(struct op *op, struct db_txn *txn, const char *text);
 	/* A copy of the database beside it, before migrating from version; may be NULL. */
 	int (*copy)(struct op *op, struct db *db, int version);
+	/* Fills what it knows of the health; may be NULL. */
+	int (*examine)(struct op *op, struct db *db, struct db_health *ret);
 	/* What the tokens of schema files mean: @int @text @blob @strict @keyed. */
 	const char *type_int, *type_text, *type_blob, *type_strict, *type_keyed;
 };

@@ -357,6 +357,7 @@ sqlite_script(struct op *op, struct db_txn *head, const char *text)
 const struct db_engine db_engine_sqlite = {
 	.name = "sqlite",
 	.open = sqlite_open,
+	.open_reader = sqlite_open_reader,
 	.close = sqlite_close,
 	.claim = sqlite_claim,
 	.is_broken = sqlite_is_broken,
@@ -371,6 +372,7 @@ const struct db_engine db_engine_sqlite = {
 	.value = sqlite_value,
 	.script = sqlite_script,
 	.copy = sqlite_copy,
+	.examine = sqlite_examine,
 	.type_int = "INTEGER",
 	.type_text = "TEXT",
 	.type_blob = "BLOB",

@@ -51,6 +51,7 @@ struct sqlite_db {
 	bool is_busy;                   /* somebody holds the writer */
 	bool is_open;                   /* the shared transaction is begun; belongs to the holder of the writer */
 	bool is_broken;
+	bool is_read_only;              /* opened for looking only */
 	int queued, n_riders;
 	struct sqlite_rider *riders;
 	struct sqlite_connection writer;
@@ -67,6 +68,9 @@ struct sqlite_db {
 int sqlite_fail(struct op *op, sqlite3 *connection, const char *what);
 int sqlite_claim(struct op *op, struct db *db);
 int sqlite_open(struct op *op, const char *dsn, struct db **ret);
+struct sqlite_db *sqlite_db_new(const char *path);
+int sqlite_open_reader(struct op *op, const char *dsn, struct db **ret);
+int sqlite_examine(struct op *op, struct db *db, struct db_health *ret);
 void sqlite_close(struct db *db);
 int sqlite_copy(struct op *op, struct db *db, int version);
 int sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connection *connection, bool is_reader);

@@ -39,13 +39,14 @@ static const char *const pragmas_all[] = {
 int
 sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connection *connection, bool is_reader)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, rc = 0;
+	int flags = (db->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX, rc = 0;
 
 	if (sqlite3_open_v2(db->path, &connection->connection, flags, NULL) != SQLITE_OK)
 		return op_fail(op, ERR_STORE, "cannot open the database %s: %s; its folder must exist and be writable for user %ld",
 		    db->path, sqlite3_errmsg(connection->connection), (long)geteuid());
 	sqlite3_busy_timeout(connection->connection, BUSY_MS);
-	for (size_t i = 0; i < countof(pragmas_all) && !rc; i++)
+	/* the first one writes */
+	for (size_t i = db->is_read_only ? 1 : 0; i < countof(pragmas_all) && !rc; i++)
 		rc = pragma(op, connection->connection, pragmas_all[i]);
 	if (!rc)
 		rc = pragma(op, connection->connection, is_reader ? "PRAGMA cache_size=-2000" : "PRAGMA cache_size=-8000");
@@ -123,7 +124,7 @@ start_checkpointer(struct op *op, struct sqlite_db *db)
 	return 0;
 }
 
-static struct sqlite_db *
+struct sqlite_db *
 sqlite_db_new(const char *path)
 {
 	struct sqlite_db *db = mem_new(sizeof(*db));

@@ -62,6 +62,31 @@ step_body(struct op *op, void *arg)
 	return rc ? rc : db_exec(op, &migrations_add, ARGS(INT_(step->version), TEXT_(step->name), INT_(op->now_ms)), NULL);
 }
 
+static int
+schema_body(struct op *op, void *arg)
+{
+	struct db_rows *rows;
+	int rc = db_query(op, &migrations_last, NO_ARGS, &rows);
+
+	if (!rc && (rc = db_next(rows)) > 0)
+		*(int *)arg = (int)db_int(rows, 0);
+	return db_end(rows, rc);
+}
+
+int
+db_schema(struct op *op, struct db *db, int *ret_version, int *ret_wanted)
+{
+	struct db *saved = op->svc->db;
+	int rc;
+
+	*ret_version = 0;
+	*ret_wanted = schema_steps[schema_step_count - 1].version;
+	op->svc->db = db;
+	rc = db_read(op, schema_body, ret_version);
+	op->svc->db = saved;
+	return rc;
+}
+
 int
 db_migrate(struct op *op, struct db *db)
 {

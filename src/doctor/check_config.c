@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The configuration file, and room on the disks that it names. */
+#include <errno.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/node.h"
+#include "doctor_int.h"
+
+#define SPACE_WARN_BYTES (INT64_C(1) << 30)
+#define SPACE_BAD_BYTES (INT64_C(200) << 20)
+#define FILES_WARN 10000
+#define FOLDERS_MAX 8
+
+void
+check_configuration(struct check *c)
+{
+	const struct problems *problems;
+	struct stat st;
+
+	if (doctor_need(c->doctor, NEED_CONFIG)) {
+		problems = doctor_config_problems(c->doctor);
+		for (size_t i = 0; i < problems->n; i++)
+			check_bad(c, problems->v[i].path, "", "%s line %d: %s", c->file, problems->v[i].line, problems->v[i].sentence);
+		if (!problems->n)
+			check_bad(c, "", "etc/keyward.yaml of the sources explains every key; \"keyward config check FILE\" checks one", "%s",
+			    doctor_why(c->doctor, NEED_CONFIG));
+		return;
+	}
+	if (stat(c->file, &st) < 0)
+		check_bad(c, "", "", "%s: %s", c->file, strerror(errno));
+	/* who writes it names the master key, the database and the issuer (ASVS 5.0 13.2.2) */
+	else if (st.st_mode & 022)
+		check_bad(c, "", op_printf(c->op, "chmod go-w %s", c->file), "%s can be changed by others than its owner (mode %04o)", c->file,
+		    (unsigned)(st.st_mode & 07777));
+	else
+		check_ok(c, "", "%s has no mistakes", c->file);
+}
+
+/* ---- disk ---- */
+
+struct folders {
+	dev_t devices[FOLDERS_MAX];
+	size_t n;
+};
+
+/* Two folders of one file system are one thing to look at. */
+static bool
+is_new(struct folders *folders, const char *folder)
+{
+	struct stat st;
+
+	if (stat(folder, &st) < 0)
+		return true;
+	for (size_t i = 0; i < folders->n; i++)
+		if (folders->devices[i] == st.st_dev)
+			return false;
+	if (folders->n < FOLDERS_MAX)
+		folders->devices[folders->n++] = st.st_dev;
+	return true;
+}
+
+static void
+look_at_space(struct check *c, const char *folder, const char *what)
+{
+	struct statvfs fs;
+	int64_t free_bytes;
+
+	if (statvfs(folder, &fs) < 0) {
+		check_bad(c, folder, op_printf(c->op, "make the folder, for the user of the daemon: install -d -m 0700 %s", folder),
+		    "the folder %s cannot be used: %s", what, strerror(errno));
+		return;
+	}
+	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+	if (free_bytes < SPACE_BAD_BYTES)
+		check_bad(c, folder, "free some space or give the disk more; a full disk refuses every sign-in", "only %s left for %s",
+		    bytes_text(c->op, free_bytes), what);
+	else if (free_bytes < SPACE_WARN_BYTES)
+		check_warn(c, folder, "free some space before it becomes urgent", "%s left for %s", bytes_text(c->op, free_bytes), what);
+	/* some file systems count no files: f_files is 0 */
+	else if (fs.f_files && fs.f_favail < FILES_WARN)
+		check_warn(c, folder, "remove files that nobody needs", "only %llu more files fit where %s is",
+		    (unsigned long long)fs.f_favail, what);
+	else
+		check_ok(c, folder, "%s free for %s", bytes_text(c->op, free_bytes), what);
+}
+
+static const char *
+folder_of(struct op *op, const char *file)
+{
+	return dirname(op_strdup(op, file));
+}
+
+void
+check_disk(struct check *c)
+{
+	const struct config *config = c->op->config;
+	struct folders seen = { .n = 0 };
+	const struct { const char *folder, *what; bool must_be; } all[] = {
+		{ config->database[0] == '/' ? folder_of(c->op, config->database) : NULL, "the database", true },
+		{ folder_of(c->op, config->socket), "the socket", false },
+		{ folder_of(c->op, c->file), "the configuration", true },
+		{ "/var/log", "logs", false },
+	};
+
+	for (size_t i = 0; i < countof(all); i++)
+		if (all[i].folder && (all[i].must_be || access(all[i].folder, F_OK) == 0) && is_new(&seen, all[i].folder))
+			look_at_space(c, all[i].folder, all[i].what);
+}

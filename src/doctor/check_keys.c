@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The master key and the keys that it seals. */
+#include "doctor_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "crypt/seal.h"
+#include "people/catalog.h"
+#include "people/keyring.h"
+
+static const char *const algorithms[] = { "ES256", "RS256" };
+
+/* Mode and owner; true when the file may be used. */
+static bool
+look_at_file(struct check *c, const char *file)
+{
+	struct stat st;
+
+	if (text_starts_with(file, "credential:")) {
+		check_warn(c, "", "run it as the service does: CREDENTIALS_DIRECTORY=/run/credentials/keywardd.service keyward doctor master-key",
+		    "the master key is %s, which only the service is given", file);
+		return false;
+	}
+	if (stat(file, &st) < 0) {
+		check_bad(c, "", op_printf(c->op, "put back the file that this database was sealed with; for a new installation: keyward key create %s",
+		    file), "the master key %s: %s", file, strerror(errno));
+		return false;
+	}
+	if (st.st_mode & 0277 & ~(mode_t)(st.st_gid == 0 ? 040 : 0)) {
+		check_bad(c, "", op_printf(c->op, "chmod 0400 %s", file), "the master key %s has mode %04o; it must be 0400", file,
+		    (unsigned)(st.st_mode & 07777));
+		return false;
+	}
+	return true;
+}
+
+static void
+look_at_passwords(struct check *c)
+{
+	const struct catalog_snapshot *catalog = catalog_get(c->op);
+	char *password;
+
+	for (size_t i = 0; i < catalog->n_directories; i++) {
+		const struct catalog_directory *directory = &catalog->directories[i];
+
+		if (directory->body->password || !directory->sealed_password)
+			continue;
+		if (catalog_bind_password(c->op, directory, &password))
+			check_failed(c, directory->body->name, op_printf(c->op, "set it anew: keyward directory password %s --password-file FILE",
+			    directory->body->name));
+		else
+			mem_wipe(password, strlen(password));
+	}
+}
+
+void
+check_master_key(struct check *c)
+{
+	const char *file = c->op->config->master_key;
+	int rc;
+
+	if (!look_at_file(c, file))
+		return;
+	rc = doctor_need(c->doctor, NEED_KEYS);
+	if (rc) {
+		check_bad(c, "", "put the right file in place, from the copy that was kept apart from the backups", "%s",
+		    doctor_why(c->doctor, NEED_KEYS));
+		return;
+	}
+	check_ok(c, "", "master key %s opens what the database holds; see that a copy of %s lies where the database's backups are not",
+	    master_key_id(keyring_master(c->op)), file);
+	look_at_passwords(c);
+}
+
+void
+check_signing_keys(struct check *c)
+{
+	const struct keyring_key *keys;
+	size_t n;
+
+	keyring_list(c->op, &keys, &n);
+	for (size_t a = 0; a < countof(algorithms); a++) {
+		const struct keyring_key *signer = NULL;
+
+		for (size_t i = 0; i < n; i++)
+			if (!keys[i].retired_ms && keys[i].active_from <= c->op->now_ms && !strcmp(keys[i].alg, algorithms[a]))
+				signer = &keys[i];
+		if (signer)
+			check_ok(c, algorithms[a], "tokens are signed with key %s, %s old", signer->kid,
+			    length_text(c->op, c->op->now_ms - signer->active_from));
+		else
+			check_bad(c, algorithms[a], op_printf(c->op, "keyward key rotate --alg %s", algorithms[a]),
+			    "no key signs %s tokens", algorithms[a]);
+	}
+}
