@@ -258,7 +258,7 @@ read_argument(struct cli *cli, const char *value, bool *seen)
 	const struct param *params = command_params(&n);
 
 	for (size_t i = 0; i < n; i++)
-		if (params[i].command == cli->id && !params[i].is_option && !seen[i]) {
+		if (params[i].command == cli->id && !params[i].is_option && (!seen[i] || params[i].kind == PARAM_LIST)) {
 			seen[i] = true;
 			return take(cli, &params[i], value);
 		}

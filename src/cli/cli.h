@@ -10,7 +10,11 @@
 #include "base/json.h"
 #include "base/text.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUARD = 3, EXIT_NOT_FOUND = 4, EXIT_NO_DAEMON = 5 };
+enum exit_code {
+#define EXIT_CODE(name, number, text) EXIT_##name = number,
+#include "tables/exits.def"
+#undef EXIT_CODE
+};
 
 #define DEFAULT_CONFIG "/etc/keyward/keyward.yaml"
 
@@ -88,17 +92,20 @@ struct answer {
 /* EXIT_DONE for 2xx; else the failure has been printed and its exit code is returned. */
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *query, const json_t *body, struct answer *ret);
 
-/* run.c, sync.c, local.c */
+/* run.c, sync.c, local.c, doctor.c */
 int run_call(struct cli *cli);
 int run_list(struct cli *cli);
 int run_apply(struct cli *cli);
 int run_directory_add(struct cli *cli);
 int run_sync(struct cli *cli);
+int run_doctor(struct cli *cli);
 int run_config_check(struct cli *cli);
 int run_config_show(struct cli *cli);
 int run_key_create(struct cli *cli);
 
 /* view.c: text on standard output.  Control characters of values are shown as '?', so that no value can steer a terminal. */
+/* The text with every control character (C0, DEL, C1, format) and byte that is no UTF-8 as '?'; in the op. */
+char *clean_text(struct op *op, const char *text);
 void view_none(struct cli *cli, const json_t *answer);
 void view_table(struct cli *cli, const json_t *answer);
 void view_record(struct cli *cli, const json_t *answer);

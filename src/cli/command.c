@@ -96,8 +96,10 @@ command_print_all(FILE *out)
 	    "usage: keyward [--config FILE] [--socket PATH] [--json] COMMAND ...\n\ncommands:\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-20s %s\n", commands[i].words, commands[i].help);
-	fputs("\n\"keyward COMMAND --help\" tells more.  Exit: 0 done, 1 failed, 2 usage, 3 refused by a guard, 4 not found,\n"
-	    "5 daemon not reachable.\n", out);
+	fputs("\n\"keyward COMMAND --help\" tells more.\n\nexit codes:\n", out);
+#define EXIT_CODE(name, number, text) fprintf(out, "  %d  %s\n", number, text);
+#include "tables/exits.def"
+#undef EXIT_CODE
 }
 
 bool

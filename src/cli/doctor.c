@@ -63,8 +63,8 @@ print_end(const struct doctor_report *report)
 	if (report->worst == DOCTOR_OK && !report->n_skipped)
 		puts("\neverything is in order");
 	else
-		printf("\n%zu problem%s, %zu warning%s, %zu not looked at\n", report->n_problems, report->n_problems == 1 ? "" : "s",
-		    report->n_warnings, report->n_warnings == 1 ? "" : "s", report->n_skipped);
+		printf("\n%zu problem%s, %zu warning%s, %zu not looked at\n", report->n_problems,
+		    report->n_problems == 1 ? "" : "s", report->n_warnings, report->n_warnings == 1 ? "" : "s", report->n_skipped);
 }
 
 /* ---- for programs ---- */
@@ -82,8 +82,9 @@ print_json(struct cli *cli, const struct doctor_report *report)
 	for (size_t i = 0; i < report->n; i++) {
 		const struct doctor_finding *f = &report->v[i];
 
-		json_array_append_new(items, json_pack("{ss ss ss ss ss}", "check", f->check, "subject", clean_text(cli->op, f->subject),
-		    "result", doctor_verdict_name(f->verdict), "what", clean_text(cli->op, f->what), "mend", clean_text(cli->op, f->mend)));
+		json_array_append_new(items, json_pack("{ss ss ss ss ss}", "check", f->check, "subject",
+						 clean_text(cli->op, f->subject), "result", doctor_verdict_name(f->verdict), "what",
+						 clean_text(cli->op, f->what), "mend", clean_text(cli->op, f->mend)));
 	}
 	printf("%s\n", json_text(cli->op, root));
 }
@@ -111,7 +112,7 @@ static struct strings
 names_of(struct cli *cli)
 {
 	const json_t *list = json_object_get(cli->body, "names");
-	struct strings names = { op_alloc(cli->op, (json_array_size(list) + 1) * sizeof(*names.v)), json_array_size(list) };
+	struct strings names = {op_alloc(cli->op, (json_array_size(list) + 1) * sizeof(*names.v)), json_array_size(list)};
 
 	for (size_t i = 0; i < names.n; i++)
 		names.v[i] = json_string_value(json_array_get(list, i));
@@ -121,9 +122,9 @@ names_of(struct cli *cli)
 int
 run_doctor(struct cli *cli)
 {
-	struct progress progress = { .cli = cli, .is_terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) };
+	struct progress progress = {.cli = cli, .is_terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)};
 	const struct strings names = names_of(cli);
-	struct doctor_options options = { .config_file = config_file(cli), .names = names.v, .n_names = names.n };
+	struct doctor_options options = {.config_file = config_file(cli), .names = names.v, .n_names = names.n};
 	const struct doctor_report *report;
 
 	if (json_object_get(cli->body, "list"))

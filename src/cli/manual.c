@@ -75,12 +75,9 @@ manual_print_commands(FILE *out)
 	};
 	static const char *const tail[] = {
 		".SH EXIT STATUS",
-		".TP", "0", "Done.",
-		".TP", "1", "Failed.",
-		".TP", "2", "The command was not understood.",
-		".TP", "3", "Refused by a guard: something has to be approved first.",
-		".TP", "4", "There is no such thing.",
-		".TP", "5", "The daemon cannot be reached.",
+#define EXIT_CODE(name, number, text) ".TP", #number, text,
+#include "tables/exits.def"
+#undef EXIT_CODE
 		".SH FILES",
 		".TP", "/etc/keyward/keyward.yaml", "Configuration.",
 		".TP", "/run/keyward/keyward.sock", "Socket of the daemon.",

@@ -33,6 +33,15 @@ add_clean(struct buf *out, const char *text)
 	}
 }
 
+char *
+clean_text(struct op *op, const char *text)
+{
+	struct buf out = buf_in(op->mem);
+
+	add_clean(&out, text);
+	return out.text;
+}
+
 static void add_cell(struct buf *out, const json_t *value);
 
 /* {role, location} as role@location; other objects as name=value. */

@@ -11,9 +11,9 @@
 #include "people/catalog.h"
 #include "store/audit.h"
 
-#define AHEAD_MS 2000                   /* of what was written already */
+#define AHEAD_MS 2000 /* of what was written already */
 #define APART_WARN_MS 30000
-#define APART_BAD_MS 300000             /* Kerberos refuses more (RFC 4120 8.2) */
+#define APART_BAD_MS 300000 /* Kerberos refuses more (RFC 4120 8.2) */
 #define DIRECTORY_MS 5000
 
 static const char mend_clock[] = "let a time service keep the clock: timedatectl set-ntp true, or install chrony";
@@ -21,7 +21,7 @@ static const char mend_clock[] = "let a time service keep the clock: timedatectl
 static void
 look_at_service(struct check *c)
 {
-	struct timex timex = { 0 };
+	struct timex timex = {0};
 	int state = adjtimex(&timex);
 
 	if (state < 0)
@@ -49,7 +49,8 @@ look_at_audit(struct check *c)
 	if (db_read(c->op, newest_body, &newest_ms))
 		check_failed(c, "audit log", "look at the check \"database\"");
 	else if (newest_ms > c->op->now_ms + AHEAD_MS)
-		check_bad(c, "audit log", mend_clock, "the clock stands %s before the newest row of the audit log (%s): it was put back",
+		check_bad(c, "audit log", mend_clock,
+		    "the clock stands %s before the newest row of the audit log (%s): it was put back",
 		    length_text(c->op, newest_ms - c->op->now_ms), time_text(newest_ms, text));
 	else if (newest_ms)
 		check_ok(c, "audit log", "its newest row is %s old", length_text(c->op, c->op->now_ms - newest_ms));
@@ -66,14 +67,17 @@ on_root(struct op *op, const struct ldap_entry *entry, void *arg)
 	return 0;
 }
 
-/* What the server takes for now; 0 when it does not say (only Active Directory does) or does not answer, which another check tells. */
+/* What the server takes for now; 0 when it does not say (only Active Directory does) or does not answer, which another check tells.
+ */
 static int64_t
 directory_time(struct op *op, const struct catalog_directory *directory)
 {
-	static const char *const attributes[] = { "currentTime", NULL };
-	const struct ldap_options options = { .url = directory->body->url, .ca_pem = directory->body->ca, .timeout_ms = DIRECTORY_MS,
-		.tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS };
-	const struct ldap_query query = { .base = "", .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes };
+	static const char *const attributes[] = {"currentTime", NULL};
+	const struct ldap_options options = {.url = directory->body->url,
+	    .ca_pem = directory->body->ca,
+	    .timeout_ms = DIRECTORY_MS,
+	    .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS};
+	const struct ldap_query query = {.base = "", .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes};
 	struct ldap_summary summary;
 	struct ldap_link *link;
 	int64_t time_ms = 0;

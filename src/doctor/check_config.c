@@ -24,9 +24,11 @@ check_configuration(struct check *c)
 	if (doctor_need(c->doctor, NEED_CONFIG)) {
 		problems = doctor_config_problems(c->doctor);
 		for (size_t i = 0; i < problems->n; i++)
-			check_bad(c, problems->v[i].path, "", "%s line %d: %s", c->file, problems->v[i].line, problems->v[i].sentence);
+			check_bad(
+			    c, problems->v[i].path, "", "%s line %d: %s", c->file, problems->v[i].line, problems->v[i].sentence);
 		if (!problems->n)
-			check_bad(c, "", "etc/keyward.yaml of the sources explains every key; \"keyward config check FILE\" checks one", "%s",
+			check_bad(c, "",
+			    "etc/keyward.yaml of the sources explains every key; \"keyward config check FILE\" checks one", "%s",
 			    doctor_why(c->doctor, NEED_CONFIG));
 		return;
 	}
@@ -34,8 +36,8 @@ check_configuration(struct check *c)
 		check_bad(c, "", "", "%s: %s", c->file, strerror(errno));
 	/* who writes it names the master key, the database and the issuer (ASVS 5.0 13.2.2) */
 	else if (st.st_mode & 022)
-		check_bad(c, "", op_printf(c->op, "chmod go-w %s", c->file), "%s can be changed by others than its owner (mode %04o)", c->file,
-		    (unsigned)(st.st_mode & 07777));
+		check_bad(c, "", op_printf(c->op, "chmod go-w %s", c->file),
+		    "%s can be changed by others than its owner (mode %04o)", c->file, (unsigned)(st.st_mode & 07777));
 	else
 		check_ok(c, "", "%s has no mistakes", c->file);
 }
@@ -76,10 +78,11 @@ look_at_space(struct check *c, const char *folder, const char *what)
 	}
 	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 	if (free_bytes < SPACE_BAD_BYTES)
-		check_bad(c, folder, "free some space or give the disk more; a full disk refuses every sign-in", "only %s left for %s",
-		    bytes_text(c->op, free_bytes), what);
+		check_bad(c, folder, "free some space or give the disk more; a full disk refuses every sign-in",
+		    "only %s left for %s", bytes_text(c->op, free_bytes), what);
 	else if (free_bytes < SPACE_WARN_BYTES)
-		check_warn(c, folder, "free some space before it becomes urgent", "%s left for %s", bytes_text(c->op, free_bytes), what);
+		check_warn(
+		    c, folder, "free some space before it becomes urgent", "%s left for %s", bytes_text(c->op, free_bytes), what);
 	/* some file systems count no files: f_files is 0 */
 	else if (fs.f_files && fs.f_favail < FILES_WARN)
 		check_warn(c, folder, "remove files that nobody needs", "only %llu more files fit where %s is",
@@ -98,12 +101,15 @@ void
 check_disk(struct check *c)
 {
 	const struct config *config = c->op->config;
-	struct folders seen = { .n = 0 };
-	const struct { const char *folder, *what; bool must_be; } all[] = {
-		{ config->database[0] == '/' ? folder_of(c->op, config->database) : NULL, "the database", true },
-		{ folder_of(c->op, config->socket), "the socket", false },
-		{ folder_of(c->op, c->file), "the configuration", true },
-		{ "/var/log", "logs", false },
+	struct folders seen = {.n = 0};
+	const struct {
+		const char *folder, *what;
+		bool must_be;
+	} all[] = {
+	    {config->database[0] == '/' ? folder_of(c->op, config->database) : NULL, "the database", true},
+	    {folder_of(c->op, config->socket), "the socket", false},
+	    {folder_of(c->op, c->file), "the configuration", true},
+	    {"/var/log", "logs", false},
 	};
 
 	for (size_t i = 0; i < countof(all); i++)

@@ -15,7 +15,8 @@ look_at_schema(struct check *c, struct db *db)
 	int version, wanted;
 
 	if (db_schema(c->op, db, &version, &wanted))
-		check_failed(c, "schema", "if this is not Keyward's database, name the right one with the key \"database\"; if it is, restore a backup");
+		check_failed(c, "schema",
+		    "if this is not Keyward's database, name the right one with the key \"database\"; if it is, restore a backup");
 	else if (version == 0)
 		check_warn(c, "schema", "start keywardd once: it makes the tables", "the database is empty");
 	else if (version < wanted)
@@ -40,7 +41,8 @@ look_at_health(struct check *c, const struct db_health *h)
 	else
 		check_ok(c, "integrity", "the quick integrity check found nothing wrong");
 	if (h->unwritable)
-		check_bad(c, "writable", "let file and folder belong to the user of the daemon, on a file system that is mounted read-write",
+		check_bad(c, "writable",
+		    "let file and folder belong to the user of the daemon, on a file system that is mounted read-write",
 		    "the database cannot be written: %s", h->unwritable);
 	else
 		check_ok(c, "writable", "the database can be written");

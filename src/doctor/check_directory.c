@@ -17,14 +17,16 @@
 #include "sync/source.h"
 
 #define SKIPPED_SHOWN 3
-#define LATE_FACTOR 4                   /* this many intervals without a good synchronisation are worth a look */
+#define LATE_FACTOR 4 /* this many intervals without a good synchronisation are worth a look */
 #define LATE_LEAST_MS INT64_C(3600000)
 
 static struct ldap_options
 options_of(struct check *c, const struct catalog_directory *directory)
 {
-	return (struct ldap_options){ .url = directory->body->url, .ca_pem = directory->body->ca,
-		.tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .timeout_ms = c->op->config->ldap_timeout * 1000 };
+	return (struct ldap_options){.url = directory->body->url,
+	    .ca_pem = directory->body->ca,
+	    .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS,
+	    .timeout_ms = c->op->config->ldap_timeout * 1000};
 }
 
 /* ---- the way there ---- */
@@ -42,7 +44,8 @@ can_connect(struct check *c, const struct catalog_directory *directory)
 		return false;
 	}
 	if (dial_tcp(c->op, host, port, &fd)) {
-		check_failed(c, name, "look whether the server runs, whether this machine resolves its name (getent hosts NAME), and whether a "
+		check_failed(c, name,
+		    "look whether the server runs, whether this machine resolves its name (getent hosts NAME), and whether a "
 		    "firewall lets it through");
 		return false;
 	}
@@ -63,10 +66,11 @@ look_at_ends(struct check *c, const char *name, const struct ldap_certificate *s
 			first = &shown[i];
 	verdict = check_end(c, first->not_after_ms, &end);
 	if (verdict == DOCTOR_PROBLEM)
-		check_bad(c, name, "renew the certificate on the directory server today", "the certificate of %s %s", first->subject, end);
-	else if (verdict == DOCTOR_WARNING)
-		check_warn(c, name, "renew the certificate on the directory server; when it ends, nobody can sign in", "the certificate of %s %s",
+		check_bad(c, name, "renew the certificate on the directory server today", "the certificate of %s %s",
 		    first->subject, end);
+	else if (verdict == DOCTOR_WARNING)
+		check_warn(c, name, "renew the certificate on the directory server; when it ends, nobody can sign in",
+		    "the certificate of %s %s", first->subject, end);
 	else
 		check_ok(c, name, "its certificate is trusted and %s", end);
 }
@@ -80,8 +84,10 @@ refused_certificate(struct check *c, const char *name, const struct ldap_certifi
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&text, "%s%s signed by %s, until %.10s", i ? "; " : "", shown[i].subject, shown[i].issuer,
 		    time_text(shown[i].not_after_ms, day));
-	check_bad(c, name, "give the directory the certificate of the CA that signed it (key \"ca\"), or have the server's certificate renewed "
-	    "with its name in it", "%s; the server shows: %s", op_failure(c->op), n ? text.text : "nothing");
+	check_bad(c, name,
+	    "give the directory the certificate of the CA that signed it (key \"ca\"), or have the server's certificate renewed "
+	    "with its name in it",
+	    "%s; the server shows: %s", op_failure(c->op), n ? text.text : "nothing");
 	op_forgive(c->op);
 }
 
@@ -111,16 +117,22 @@ static const char *
 mend_bind(struct op *op, const struct catalog_directory *directory, enum ldap_bind_outcome outcome)
 {
 	switch (outcome) {
-	case LDAP_BIND_LOCKED: return "unlock the service account in the directory, and find out who tries its password";
-	case LDAP_BIND_DISABLED: return "enable the service account in the directory";
-	case LDAP_BIND_EXPIRED_ACCOUNT: return "extend the service account in the directory";
+	case LDAP_BIND_LOCKED:
+		return "unlock the service account in the directory, and find out who tries its password";
+	case LDAP_BIND_DISABLED:
+		return "enable the service account in the directory";
+	case LDAP_BIND_EXPIRED_ACCOUNT:
+		return "extend the service account in the directory";
 	case LDAP_BIND_PASSWORD_EXPIRED:
 	case LDAP_BIND_MUST_CHANGE:
-		return "give the service account a new password that does not expire, and tell it to Keyward: keyward directory password";
+		return "give the service account a new password that does not expire, and tell it to Keyward: keyward directory "
+		       "password";
 	default:
-		return directory->body->password ? op_printf(op, "look at bind_dn and at the password in %s", directory->body->password) :
-		    op_printf(op, "look at bind_dn, and set the password anew: keyward directory password %s --password-file FILE",
-		    directory->body->name);
+		return directory->body->password
+			   ? op_printf(op, "look at bind_dn and at the password in %s", directory->body->password)
+			   : op_printf(op,
+				 "look at bind_dn, and set the password anew: keyward directory password %s --password-file FILE",
+				 directory->body->name);
 	}
 }
 
@@ -133,8 +145,9 @@ can_bind(struct check *c, const struct catalog_directory *directory, struct ldap
 	int rc;
 
 	if (catalog_bind_password(c->op, directory, &password)) {
-		check_failed(c, name, directory->body->password ? "run the doctor as root or as the user of the daemon" :
-		    "set the password of the service account: keyward directory password");
+		check_failed(c, name,
+		    directory->body->password ? "run the doctor as root or as the user of the daemon"
+					      : "set the password of the service account: keyward directory password");
 		return false;
 	}
 	rc = ldap_link_bind(c->op, link, directory->body->bind_dn, password, &result);
@@ -154,7 +167,7 @@ static void
 look_at_kind(struct check *c, const struct catalog_directory *directory, struct ldap_link *link)
 {
 	static const char *const names[] = {
-		[LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad" };
+	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad"};
 	const char *name = directory->body->name, *kind = directory->body->kind;
 	struct ldap_root_dse root;
 
@@ -169,7 +182,9 @@ look_at_kind(struct check *c, const struct catalog_directory *directory, struct 
 		check_warn(c, name, "allow paged results on the server",
 		    "the server offers no paged results: a synchronisation ends at its size limit");
 	if (root.kind == LDAP_KIND_AD)
-		check_ok(c, name, "accounts that vanish are noticed only by reading everything, since a service account sees no deletions: this is "
+		check_ok(c, name,
+		    "accounts that vanish are noticed only by reading everything, since a service account sees no deletions: this "
+		    "is "
 		    "so by design");
 }
 
@@ -214,18 +229,20 @@ on_skipped(struct op *op, const char *external_id, const char *dn, const char *r
 }
 
 static void
-tell_people(struct check *c, const struct catalog_directory *directory, const struct source_summary *summary, const struct reading *r)
+tell_people(
+    struct check *c, const struct catalog_directory *directory, const struct source_summary *summary, const struct reading *r)
 {
 	const char *name = directory->body->name;
 
 	if (!summary->people)
-		check_bad(c, name, "look at base and filter, and whether the service account may read there", "nobody is found below %s",
-		    directory->body->base);
+		check_bad(c, name, "look at base and filter, and whether the service account may read there",
+		    "nobody is found below %s", directory->body->base);
 	else if (!summary->groups)
 		check_warn(c, name, "look at group_base and group_filter; without groups only attribute rules give roles",
 		    "%lld people, but no group is found", (long long)summary->people);
 	else
-		check_ok(c, name, "%lld people and %lld groups can be read", (long long)summary->people, (long long)summary->groups);
+		check_ok(
+		    c, name, "%lld people and %lld groups can be read", (long long)summary->people, (long long)summary->groups);
 	if (summary->skipped)
 		check_warn(c, name, "give these entries what they lack, or let the filter leave them out",
 		    "%lld entries cannot be used, for example %s%s%s", (long long)summary->skipped, r->skipped[0],
@@ -235,16 +252,17 @@ tell_people(struct check *c, const struct catalog_directory *directory, const st
 static void
 look_at_people(struct check *c, const struct catalog_directory *directory)
 {
-	struct reading reading = { .op = c->op };
-	const struct source_reader reader = { on_person, on_group, on_member, on_skipped, &reading };
-	struct source_summary summary = { 0 };
+	struct reading reading = {.op = c->op};
+	const struct source_reader reader = {on_person, on_group, on_member, on_skipped, &reading};
+	struct source_summary summary = {0};
 	struct source_rules *rules;
 	int rc = source_rules_make(c->op, directory, &rules);
 
 	if (!rc)
 		rc = source_read(c->op, directory, rules, &reader, &summary);
 	if (rc == ERR_DEADLINE && summary.people) {
-		check_warn(c, directory->body->name, "look at the load of the directory server; a synchronisation has more time than the doctor",
+		check_warn(c, directory->body->name,
+		    "look at the load of the directory server; a synchronisation has more time than the doctor",
 		    "reading did not come to its end in time; until then %lld people were read", (long long)summary.people);
 		op_forgive(c->op);
 	} else if (rc) {
@@ -277,7 +295,7 @@ history_body(struct op *op, void *arg)
 static void
 look_at_history(struct check *c, const struct catalog_directory *directory)
 {
-	struct history h = { .directory_id = directory->id };
+	struct history h = {.directory_id = directory->id};
 	const char *name = directory->body->name;
 	int64_t late_ms = c->op->config->sync_interval * 1000 * LATE_FACTOR, age_ms;
 	char text[TIME_TEXT_BYTES];
@@ -287,17 +305,20 @@ look_at_history(struct check *c, const struct catalog_directory *directory)
 		return;
 	}
 	if (h.n_frozen)
-		check_bad(c, name, op_printf(c->op, "look at it: keyward sync plan %s; let it go on: keyward sync approve %s", h.frozen[0].id,
-		    h.frozen[0].id), "a synchronisation waits for approval since it would disable too many people");
+		check_bad(c, name,
+		    op_printf(c->op, "look at it: keyward sync plan %s; let it go on: keyward sync approve %s", h.frozen[0].id,
+			h.frozen[0].id),
+		    "a synchronisation waits for approval since it would disable too many people");
 	late_ms = late_ms < LATE_LEAST_MS ? LATE_LEAST_MS : late_ms;
 	age_ms = c->op->now_ms - h.done_ms;
 	if (!h.done_ms)
 		check_warn(c, name, "keyward sync preview, then keyward sync run", "it has never been synchronised%s%s",
-		    h.n_last && h.last[0].failure ? "; the last try: " : "", h.n_last && h.last[0].failure ? h.last[0].failure : "");
-	else if (age_ms > late_ms)
-		check_warn(c, name, "is keywardd running? keyward sync status tells more", "the last good synchronisation was %s ago (%s)%s%s",
-		    length_text(c->op, age_ms), time_text(h.done_ms, text), h.n_last && h.last[0].failure ? "; since then: " : "",
+		    h.n_last && h.last[0].failure ? "; the last try: " : "",
 		    h.n_last && h.last[0].failure ? h.last[0].failure : "");
+	else if (age_ms > late_ms)
+		check_warn(c, name, "is keywardd running? keyward sync status tells more",
+		    "the last good synchronisation was %s ago (%s)%s%s", length_text(c->op, age_ms), time_text(h.done_ms, text),
+		    h.n_last && h.last[0].failure ? "; since then: " : "", h.n_last && h.last[0].failure ? h.last[0].failure : "");
 	else
 		check_ok(c, name, "last synchronised %s ago", length_text(c->op, age_ms));
 }

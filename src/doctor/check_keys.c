@@ -11,7 +11,7 @@
 #include "people/catalog.h"
 #include "people/keyring.h"
 
-static const char *const algorithms[] = { "ES256", "RS256" };
+static const char *const algorithms[] = {"ES256", "RS256"};
 
 /* Mode and owner; true when the file may be used. */
 static bool
@@ -20,13 +20,17 @@ look_at_file(struct check *c, const char *file)
 	struct stat st;
 
 	if (text_starts_with(file, "credential:")) {
-		check_warn(c, "", "run it as the service does: CREDENTIALS_DIRECTORY=/run/credentials/keywardd.service keyward doctor master-key",
+		check_warn(c, "",
+		    "run it as the service does: CREDENTIALS_DIRECTORY=/run/credentials/keywardd.service keyward doctor master-key",
 		    "the master key is %s, which only the service is given", file);
 		return false;
 	}
 	if (stat(file, &st) < 0) {
-		check_bad(c, "", op_printf(c->op, "put back the file that this database was sealed with; for a new installation: keyward key create %s",
-		    file), "the master key %s: %s", file, strerror(errno));
+		check_bad(c, "",
+		    op_printf(c->op,
+			"put back the file that this database was sealed with; for a new installation: keyward key create %s",
+			file),
+		    "the master key %s: %s", file, strerror(errno));
 		return false;
 	}
 	if (st.st_mode & 0277 & ~(mode_t)(st.st_gid == 0 ? 040 : 0)) {
@@ -49,8 +53,9 @@ look_at_passwords(struct check *c)
 		if (directory->body->password || !directory->sealed_password)
 			continue;
 		if (catalog_bind_password(c->op, directory, &password))
-			check_failed(c, directory->body->name, op_printf(c->op, "set it anew: keyward directory password %s --password-file FILE",
-			    directory->body->name));
+			check_failed(c, directory->body->name,
+			    op_printf(
+				c->op, "set it anew: keyward directory password %s --password-file FILE", directory->body->name));
 		else
 			mem_wipe(password, strlen(password));
 	}
@@ -70,7 +75,8 @@ check_master_key(struct check *c)
 		    doctor_why(c->doctor, NEED_KEYS));
 		return;
 	}
-	check_ok(c, "", "master key %s opens what the database holds; see that a copy of %s lies where the database's backups are not",
+	check_ok(c, "",
+	    "master key %s opens what the database holds; see that a copy of %s lies where the database's backups are not",
 	    master_key_id(keyring_master(c->op)), file);
 	look_at_passwords(c);
 }

@@ -18,7 +18,7 @@
 #define OPEN_MS 15000
 
 struct doctor {
-	struct op *op;                  /* of the caller: findings live there */
+	struct op *op; /* of the caller: findings live there */
 	const struct doctor_options *options;
 	struct services svc;
 	const struct config *config;
@@ -38,7 +38,7 @@ static const struct row {
 	int seconds;
 	void (*run)(struct check *c);
 } rows[] = {
-#define CHECK(id, needs, seconds, text) { { #id, text }, NEED_##needs, seconds, check_##id },
+#define CHECK(id, needs, seconds, text) {{#id, text}, NEED_##needs, seconds, check_##id},
 #include "tables/checks.def"
 #undef CHECK
 };
@@ -56,7 +56,7 @@ add(struct doctor *d, enum doctor_verdict verdict, const char *subject, const ch
 		d->v = larger;
 		d->room = 2 * d->room + 16;
 	}
-	d->v[d->n++] = (struct doctor_finding){ d->check->name, op_strdup(d->op, subject), verdict, what, op_strdup(d->op, mend) };
+	d->v[d->n++] = (struct doctor_finding){d->check->name, op_strdup(d->op, subject), verdict, what, op_strdup(d->op, mend)};
 	if (d->options->on_finding)
 		d->options->on_finding(&d->v[d->n - 1], d->options->arg);
 }
@@ -133,7 +133,9 @@ open_keys(struct op *op, struct doctor *d)
 }
 
 static int (*const openers[NEED_COUNT])(struct op *op, struct doctor *d) = {
-	[NEED_CONFIG] = open_config, [NEED_DATABASE] = open_database, [NEED_KEYS] = open_keys,
+    [NEED_CONFIG] = open_config,
+    [NEED_DATABASE] = open_database,
+    [NEED_KEYS] = open_keys,
 };
 
 int
@@ -196,8 +198,8 @@ public_name(struct op *op, const char *id)
 static void
 run_row(struct doctor *d, const struct row *row)
 {
-	const struct doctor_check check = { public_name(d->op, row->check.name), row->check.text };
-	struct check c = { .doctor = d, .file = d->options->config_file };
+	const struct doctor_check check = {public_name(d->op, row->check.name), row->check.text};
+	struct check c = {.doctor = d, .file = d->options->config_file};
 
 	d->check = &check;
 	if (d->options->on_begin)
@@ -253,7 +255,7 @@ report_of(const struct doctor *d)
 {
 	struct doctor_report *report = op_alloc(d->op, sizeof(*report));
 
-	*report = (struct doctor_report){ .v = d->v, .n = d->n, .worst = DOCTOR_OK };
+	*report = (struct doctor_report){.v = d->v, .n = d->n, .worst = DOCTOR_OK};
 	for (size_t i = 0; i < d->n; i++) {
 		report->n_warnings += d->v[i].verdict == DOCTOR_WARNING;
 		report->n_problems += d->v[i].verdict == DOCTOR_PROBLEM;
@@ -267,7 +269,7 @@ report_of(const struct doctor *d)
 int
 doctor_run(struct op *op, const struct doctor_options *options, const struct doctor_report **ret)
 {
-	struct doctor d = { .op = op, .options = options };
+	struct doctor d = {.op = op, .options = options};
 	int rc = check_names(op, options);
 
 	if (rc)
@@ -287,7 +289,7 @@ doctor_checks(struct op *op, size_t *ret_n)
 	struct doctor_check *checks = op_alloc(op, sizeof(*checks) * countof(rows));
 
 	for (size_t i = 0; i < countof(rows); i++)
-		checks[i] = (struct doctor_check){ public_name(op, rows[i].check.name), rows[i].check.text };
+		checks[i] = (struct doctor_check){public_name(op, rows[i].check.name), rows[i].check.text};
 	*ret_n = countof(rows);
 	return checks;
 }
@@ -296,7 +298,10 @@ const char *
 doctor_verdict_name(enum doctor_verdict verdict)
 {
 	static const char *const names[] = {
-		[DOCTOR_SKIPPED] = "skipped", [DOCTOR_OK] = "ok", [DOCTOR_WARNING] = "warning", [DOCTOR_PROBLEM] = "problem",
+	    [DOCTOR_SKIPPED] = "skipped",
+	    [DOCTOR_OK] = "ok",
+	    [DOCTOR_WARNING] = "warning",
+	    [DOCTOR_PROBLEM] = "problem",
 	};
 
 	return names[verdict];

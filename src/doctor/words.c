@@ -10,7 +10,7 @@
 const char *
 bytes_text(struct op *op, int64_t bytes)
 {
-	static const char *const units[] = { "bytes", "KB", "MB", "GB", "TB" };
+	static const char *const units[] = {"bytes", "KB", "MB", "GB", "TB"};
 	int64_t tenths = bytes * 10;
 	size_t unit = 0;
 
@@ -28,8 +28,14 @@ bytes_text(struct op *op, int64_t bytes)
 const char *
 length_text(struct op *op, int64_t ms)
 {
-	static const struct { int64_t ms; const char *one, *many; } units[] = {
-		{ DAY_MS, "day", "days" }, { 3600000, "hour", "hours" }, { 60000, "minute", "minutes" }, { 1000, "second", "seconds" },
+	static const struct {
+		int64_t ms;
+		const char *one, *many;
+	} units[] = {
+	    {DAY_MS, "day", "days"},
+	    {3600000, "hour", "hours"},
+	    {60000, "minute", "minutes"},
+	    {1000, "second", "seconds"},
 	};
 	size_t i = 0;
 	int64_t n;
@@ -48,7 +54,7 @@ check_end(struct check *c, int64_t end_ms, const char **ret_text)
 	char text[TIME_TEXT_BYTES];
 	const char *day = op_strndup(c->op, time_text(end_ms, text), 10);
 
-	*ret_text = left < 0 ? op_printf(c->op, "ended on %s, %s ago", day, length_text(c->op, left)) :
-	    op_printf(c->op, "ends on %s, in %s", day, length_text(c->op, left));
+	*ret_text = left < 0 ? op_printf(c->op, "ended on %s, %s ago", day, length_text(c->op, left))
+			     : op_printf(c->op, "ends on %s, in %s", day, length_text(c->op, left));
 	return left < DAY_MS ? DOCTOR_PROBLEM : left < 30 * DAY_MS ? DOCTOR_WARNING : DOCTOR_OK;
 }

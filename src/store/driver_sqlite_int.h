@@ -52,6 +52,7 @@ struct sqlite_db {
 	bool is_open;                   /* the shared transaction is begun; belongs to the holder of the writer */
 	bool is_broken;
 	bool is_read_only;              /* opened for looking only */
+	bool had_wal;                   /* when it was opened so */
 	int queued, n_riders;
 	struct sqlite_rider *riders;
 	struct sqlite_connection writer;
@@ -70,6 +71,7 @@ int sqlite_claim(struct op *op, struct db *db);
 int sqlite_open(struct op *op, const char *dsn, struct db **ret);
 struct sqlite_db *sqlite_db_new(const char *path);
 int sqlite_open_reader(struct op *op, const char *dsn, struct db **ret);
+void sqlite_tidy(struct sqlite_db *db);
 int sqlite_examine(struct op *op, struct db *db, struct db_health *ret);
 void sqlite_close(struct db *db);
 int sqlite_copy(struct op *op, struct db *db, int version);

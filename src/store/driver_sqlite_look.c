@@ -15,7 +15,7 @@
 #include "base/time.h"
 #include "driver_sqlite_int.h"
 
-#define STEPS_BETWEEN_LOOKS 10000       /* instructions of SQLite's machine after which the clock is read */
+#define STEPS_BETWEEN_LOOKS 10000 /* instructions of SQLite's machine after which the clock is read */
 #define LOCK_WAIT_MS 2000
 
 int
@@ -31,12 +31,24 @@ sqlite_open_reader(struct op *op, const char *dsn, struct db **ret)
 		return op_fail(op, ERR_STORE, "%s is not a regular file", dsn);
 	db = sqlite_db_new(dsn);
 	db->is_read_only = true;
+	db->had_wal = access(op_printf(op, "%s-wal", dsn), F_OK) == 0;
 	rc = sqlite_connection_open(op, db, &db->writer, true);
 	if (rc)
 		sqlite_close(&db->head);
 	else
 		*ret = &db->head;
 	return rc;
+}
+
+/* A reader makes the files of the write-ahead log but may not remove them; SQLite itself does it when the last writer goes. */
+void
+sqlite_tidy(struct sqlite_db *db)
+{
+	sqlite3 *connection = NULL;
+
+	if (sqlite3_open_v2(db->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+		sqlite3_exec(connection, "PRAGMA schema_version", NULL, NULL, NULL);
+	sqlite3_close(connection);
 }
 
 static int64_t
@@ -107,7 +119,7 @@ is_over(void *arg)
 
 struct line {
 	struct op *op;
-	const char *text;               /* the first one */
+	const char *text; /* the first one */
 };
 
 static int
@@ -125,7 +137,7 @@ static void
 quick_check(struct op *op, struct sqlite_db *db, struct db_health *ret)
 {
 	sqlite3 *connection = db->writer.connection;
-	struct line line = { .op = op };
+	struct line line = {.op = op};
 	int code;
 
 	sqlite3_progress_handler(connection, STEPS_BETWEEN_LOOKS, is_over, op);

@@ -196,6 +196,8 @@ sqlite_close(struct db *head)
 		mem_free(reader);
 	}
 	sqlite_connection_close(&db->writer);
+	if (db->is_read_only && !db->had_wal)
+		sqlite_tidy(db);
 	if (db->claim >= 0)
 		close(db->claim);
 	pthread_cond_destroy(&db->enter);
