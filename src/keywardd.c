@@ -23,23 +23,22 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "doors.h"
 #include "issue/live.h"
 #include "issue/oidc.h"
 #include "jobs.h"
 #include "login/throttle.h"
 #include "net/dial.h"
 #include "net/ldap_pool.h"
+#include "net/notify.h"
 #include "people/catalog.h"
 #include "people/keyring.h"
 #include "print.h"
-#include "routes.h"
+#include "pulse.h"
 #include "store/driver.h"
 #include "sync/sync.h"
 
 #define DRAIN_MS 10000
-#define HEAD_DEADLINE_MS 10000
-#define BODY_DEADLINE_MS 30000
-#define CONNECTIONS_PER_LOOP 120
 #define LIVE_TOKENS 50000
 
 static const char default_config[] = "/etc/keyward/keyward.yaml";
@@ -47,10 +46,9 @@ static const char default_config[] = "/etc/keyward/keyward.yaml";
 struct daemon {
 	struct program program;
 	const char *config_file;
-	const struct config *config;            /* of the start: doors point into it until the end */
 	struct jobs *jobs;
-	struct door doors[3];
-	struct http_server *servers[3];         /* by enum door_kind */
+	struct doors *doors;
+	struct pulse *pulse;
 };
 
 /* Everything that is wrong with the file is told in one run. */
@@ -170,41 +168,9 @@ open_jobs(struct op *op, struct daemon *d)
 }
 
 static int
-open_door(struct op *op, struct daemon *d, enum door_kind kind, struct http_options options)
-{
-	const char *issuer = d->config->issuer, *authority = strstr(issuer, "://");
-	struct door *door = &d->doors[kind];
-
-	door->kind = kind;
-	door->program = &d->program;
-	if (kind == DOOR_PUBLIC) {
-		door->authority = authority ? authority + 3 : issuer;
-		door->is_https = text_starts_with(issuer, "https:");
-	}
-	options.head_deadline_ms = HEAD_DEADLINE_MS;
-	options.body_deadline_ms = BODY_DEADLINE_MS;
-	options.threads = (options.max_connections + CONNECTIONS_PER_LOOP - 1) / CONNECTIONS_PER_LOOP;
-	options.lanes = d->program.svc.lanes;
-	options.hooks = &route_hooks;
-	options.tag = door;
-	return http_open(op, &options, &d->servers[kind]);
-}
-
-static int
 open_doors(struct op *op, struct daemon *d)
 {
-	const struct config *config = op->config;
-	int rc;
-
-	rc = open_door(op, d, DOOR_OPS, (struct http_options){ .listen = config->ops_listen, .max_connections = 32 });
-	if (!rc)
-		rc = open_door(op, d, DOOR_SOCKET, (struct http_options){ .listen = op_printf(op, "unix:%s", config->socket),
-		    .max_connections = 64 });
-	if (!rc)
-		rc = open_door(op, d, DOOR_PUBLIC, (struct http_options){ .listen = config->listen,
-		    .certificate_file = config->tls_certificate, .key_file = config->tls_key,
-		    .max_connections = (int)config->max_connections, .max_per_address = (int)config->max_connections_per_address });
-	return rc;
+	return doors_open(op, &d->program, &d->doors);
 }
 
 static const struct step {
@@ -236,6 +202,7 @@ open_all(struct daemon *d)
 			log_line(LOG_LEVEL_ERROR, "service.refused", "step", steps[i].what, "error", error_row(rc)->name,
 			    "why", op_failure(op), NULL);
 			fprintf(stderr, "keywardd: %s\n", op_failure(op));
+			notify_send(op_printf(op, "STATUS=Refused to start: %s", op_failure(op)));
 			op_end(op);
 			return rc;
 		}
@@ -248,16 +215,16 @@ open_all(struct daemon *d)
 static void
 close_all(struct daemon *d)
 {
+	int64_t until_ms = time_monotonic_ms() + DRAIN_MS;
+
+	pulse_free(d->pulse);
 	d->program.is_ready = false;
 	d->program.svc.is_stopping = true;
-	for (size_t i = 0; i < countof(d->servers); i++) {
-		if (d->servers[i])
-			http_quiesce(d->servers[i]);
-	}
+	if (d->doors)
+		doors_quiesce(d->doors);
 	if (d->jobs)
 		jobs_stop(d->jobs);
-	for (size_t i = 0; i < countof(d->servers); i++)
-		http_close(d->servers[i], DRAIN_MS);
+	doors_close(d->doors, until_ms);
 	lanes_free(d->program.svc.lanes);
 	jobs_free(d->jobs);
 	ldap_pool_free(d->program.svc.ldap_pool);
@@ -270,18 +237,16 @@ close_all(struct daemon *d)
 }
 
 /* SIGHUP: a good file is taken, a bad one changes nothing. */
-static void
-reload(struct daemon *d)
+static const char *
+reload_config(struct op *op, struct daemon *d)
 {
-	struct op *op = program_op(&d->program);
 	struct problems problems = problems_in(op, d->config_file);
 	const struct config *config;
 	const char *later;
 
 	if (config_load(op, d->config_file, &problems, &config)) {
 		log_line(LOG_LEVEL_ERROR, "config.refused", "why", problems.n ? problems_text(op, &problems) : op_failure(op), NULL);
-		op_end(op);
-		return;
+		return op_printf(op, "Serving %s with the old configuration; the new one is refused, the log says why", op->config->issuer);
 	}
 	later = config_needs_restart(op, op->config, config);
 	/* The issuer of tokens and the address that is listened on must not part while the daemon runs. */
@@ -289,6 +254,19 @@ reload(struct daemon *d)
 	log_set_level(log_level_parse(config->log_level));
 	log_line(LOG_LEVEL_NOTICE, "config.reloaded", "file", d->config_file, "wait for a restart", *later ? later : NULL, NULL);
 	program_set_config(&d->program, config);
+	return op_printf(op, "Serving %s", op->config->issuer);
+}
+
+/* Told as systemd.service(5) wants it for Type=notify-reload; Type=notify takes it as well. */
+static void
+reload(struct daemon *d)
+{
+	struct op *op = program_op(&d->program);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	notify_send(op_printf(op, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
+	notify_send(op_printf(op, "READY=1\nSTATUS=%s", reload_config(op, d)));
 	op_end(op);
 }
 
@@ -329,6 +307,22 @@ harden(sigset_t *signals)
 	umask(077);
 }
 
+static void
+tell_ready(struct daemon *d, int64_t took_ms)
+{
+	struct op *op = program_op(&d->program);
+	const char *issuer = op->config->issuer;
+
+	d->program.is_ready = true;
+	log_line(LOG_LEVEL_NOTICE, "service.ready", "version", PACKAGE_VERSION, "issuer", issuer, "start_ms",
+	    op_printf(op, "%lld", (long long)took_ms), NULL);
+	printf("keywardd %s is ready: %s\n", PACKAGE_VERSION, issuer);
+	fflush(stdout);
+	notify_send(op_printf(op, "READY=1\nSTATUS=Serving %s", issuer));
+	d->pulse = pulse_new(&d->program, d->doors);
+	op_end(op);
+}
+
 static int
 run_daemon(const char *config_file)
 {
@@ -342,22 +336,15 @@ run_daemon(const char *config_file)
 	if (load_config(config_file, &config))
 		return 1;
 	log_set_level(log_level_parse(config->log_level));
-	d.config = config_ref(config);
 	program_init(&d.program, config);
 	if (!open_all(&d)) {
-		char took[24];
-
-		snprintf(took, sizeof(took), "%lld", (long long)(time_monotonic_ms() - began_ms));
-		d.program.is_ready = true;
-		log_line(LOG_LEVEL_NOTICE, "service.ready", "version", PACKAGE_VERSION, "issuer", config->issuer, "start_ms", took, NULL);
-		printf("keywardd %s is ready: %s\n", PACKAGE_VERSION, config->issuer);
-		fflush(stdout);
+		tell_ready(&d, time_monotonic_ms() - began_ms);
 		result = wait_for_end(&d, &signals);
+		notify_send("STOPPING=1\nSTATUS=Finishing what is under way");
 		log_line(LOG_LEVEL_NOTICE, "service.stopping", NULL);
 	}
 	close_all(&d);
 	program_clear(&d.program);
-	config_unref(d.config);
 	return result;
 }
 

@@ -52,7 +52,7 @@ door_has_face(const struct door *door, enum face face)
 	case FACE_API:
 		return door->kind == DOOR_SOCKET;
 	case FACE_PROBE:
-		return door->kind == DOOR_OPS;
+		return door->kind != DOOR_PUBLIC;
 	}
 	return false;
 }

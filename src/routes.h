@@ -33,7 +33,7 @@ struct route {
 
 const struct route *routes_all(size_t *ret_n);
 
-/* Where requests come in; http_options.tag.  The public door serves pages and OAuth, the others their one face. */
+/* Where requests come in; http_options.tag.  The public door serves pages and OAuth, the socket the API, both others the probes. */
 enum door_kind { DOOR_PUBLIC, DOOR_OPS, DOOR_SOCKET };
 
 struct door {

@@ -78,6 +78,7 @@ struct http_hooks {
 
 struct http_options {
 	const char *listen;             /* "address:port", "[::1]:port", or "unix:/path" */
+	int fd;                         /* listening already (net/notify.h): taken, and nothing is bound; 0: none */
 	const char *certificate_file;   /* "" = plain */
 	const char *key_file;
 	int max_connections;
@@ -98,6 +99,10 @@ int http_open(struct op *op, const struct http_options *options, struct http_ser
 void http_quiesce(struct http_server *server);
 /* Waits at most wait_ms for requests under way, then closes everything. */
 void http_close(struct http_server *server, int64_t wait_ms);
+/* A handler has been on a loop for longer than wait_ms: nothing on a loop may block, for it blocks all connections of that loop. */
+bool http_is_stuck(struct http_server *server, int64_t wait_ms);
+/* GET /healthz through its own listening socket is answered within wait_ms, with whatever status.  Plain HTTP only; not from a loop. */
+bool http_answers(struct http_server *server, int64_t wait_ms);
 /* The port bound, for listen port 0. */
 int http_port(const struct http_server *server);
 

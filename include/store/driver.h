@@ -76,6 +76,8 @@ void db_close(struct db *db);
 int db_claim(struct op *op, struct db *db) MUST_CHECK;
 /* True after a failed fsync: nothing can be promised any more, the process should end. */
 bool db_is_broken(struct db *db);
+/* The smallest read that reaches the tables: 0 when the database answers.  What the watchdog asks (src/pulse.c). */
+int db_pulse(struct op *op) MUST_CHECK;
 /* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */
 int db_migrate(struct op *op, struct db *db) MUST_CHECK;
 /* The schema that the database has (0: none yet), and the one that this program would make of it. */

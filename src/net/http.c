@@ -288,6 +288,21 @@ start_daemon(struct http_server *server, const struct http_options *options)
 	    MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
+static int
+open_socket(struct op *op, struct http_server *server, const struct http_options *options)
+{
+	int rc;
+
+	if (options->fd > 0) {
+		server->fd = options->fd;
+		http_listen_taken(server->fd, &server->port, &server->is_unix);
+		return 0;
+	}
+	rc = http_listen(op, options->listen, &server->fd, &server->port, &server->unix_path);
+	server->is_unix = server->unix_path != NULL;
+	return rc;
+}
+
 int
 http_open(struct op *op, const struct http_options *options, struct http_server **ret)
 {
@@ -295,8 +310,7 @@ http_open(struct op *op, const struct http_options *options, struct http_server 
 	int rc = load_tls(op, server, options);
 
 	if (!rc)
-		rc = http_listen(op, options->listen, &server->fd, &server->port, &server->unix_path);
-	server->is_unix = server->unix_path != NULL;
+		rc = open_socket(op, server, options);
 	if (!rc) {
 		server->daemon = start_daemon(server, options);
 		if (!server->daemon)

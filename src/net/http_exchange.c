@@ -145,6 +145,7 @@ static enum MHD_Result
 exchange_run(struct exchange *x)
 {
 	struct request *request = &x->request;
+	bool is_filled;
 
 	exchange_until(x, TIME_NEVER_MS);
 	request->body = x->body ? x->body : "";
@@ -158,7 +159,10 @@ exchange_run(struct exchange *x)
 	}
 	if (x->lane != LANE_INLINE && !request->try_on_loop)
 		return exchange_suspend(x);
-	if (!x->server->hooks->handle(request, &x->reply))
+	x->peer->on_loop_since_ms = time_monotonic_ms();
+	is_filled = x->server->hooks->handle(request, &x->reply);
+	x->peer->on_loop_since_ms = 0;
+	if (!is_filled)
 		return MHD_NO;
 	if (request->wants_lane && x->lane != LANE_INLINE) {
 		request->try_on_loop = request->wants_lane = false;

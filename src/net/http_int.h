@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What the files of the HTTP server share.  In reading order: http_listen.c (sockets), http.c (server, connections, sweeper),
- * http_exchange.c (one request from head to answer), http_guard.c (what is refused), http_parse.c (texts into pairs).
+ * http_exchange.c (one request from head to answer), http_guard.c (what is refused), http_parse.c (texts into pairs);
+ * http_probe.c (does it still answer).
  */
 #ifndef KW_NET_HTTP_INT_H
 #define KW_NET_HTTP_INT_H
@@ -26,6 +27,7 @@ struct http_connection {
 	struct http_server *server;
 	int fd;
 	_Atomic int64_t deadline_ms;    /* monotonic; cut when it has passed; TIME_NEVER_MS while a handler works */
+	_Atomic int64_t on_loop_since_ms;       /* monotonic: a handler runs on the loop; 0: none does */
 	uint32_t peer_uid;
 	bool is_unix;
 	char address[INET6_ADDRSTRLEN];
@@ -54,6 +56,8 @@ struct http_server {
 
 /* http_listen.c */
 int http_listen(struct op *op, const char *listen, int *ret_fd, int *ret_port, char **ret_unix_path) MUST_CHECK;
+/* The same two results for a socket that listens already. */
+void http_listen_taken(int fd, int *ret_port, bool *ret_is_unix);
 /* IPv4, also when mapped into IPv6, as dotted quad; IPv6 as RFC 5952; "unix" otherwise. */
 void http_address(const struct sockaddr *peer, char ret[static INET6_ADDRSTRLEN]);
 uint32_t http_peer_uid(int fd);

@@ -152,6 +152,16 @@ http_listen(struct op *op, const char *listen_at, int *ret_fd, int *ret_port, ch
 }
 
 void
+http_listen_taken(int fd, int *ret_port, bool *ret_is_unix)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t size = sizeof(address);
+
+	*ret_is_unix = getsockname(fd, (struct sockaddr *)&address, &size) == 0 && address.ss_family == AF_UNIX;
+	*ret_port = *ret_is_unix ? 0 : bound_port(fd);
+}
+
+void
 http_address(const struct sockaddr *peer, char ret[static INET6_ADDRSTRLEN])
 {
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)peer;

@@ -54,6 +54,24 @@ begin_body(struct op *op, void *arg)
 }
 
 static int
+pulse_body(struct op *op, void *arg)
+{
+	struct db_rows *rows;
+	int rc = db_query(op, &migrations_last, NO_ARGS, &rows);
+
+	(void)arg;
+	if (!rc)
+		rc = db_next(rows);
+	return db_end(rows, rc);
+}
+
+int
+db_pulse(struct op *op)
+{
+	return db_read(op, pulse_body, NULL);
+}
+
+static int
 step_body(struct op *op, void *arg)
 {
 	const struct schema_step *step = arg;

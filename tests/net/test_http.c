@@ -126,6 +126,44 @@ Test(http, a_full_lane_answers_503, .timeout = 60)
 	raw_server_close(&s);
 }
 
+/* What the watchdog of the service manager asks (src/pulse.c). */
+Test(http, a_blocked_loop_is_seen, .timeout = 60)
+{
+	static const struct http_hooks hooks = { test_lane, held_handle, test_refuse };
+	struct seen seen = { 0 };
+	struct raw_server s = raw_server_open((struct http_options){ .hooks = &hooks, .tag = &seen, .max_connections = 16, .threads = 1 });
+	int fd;
+
+	cr_expect(http_answers(s.http, 10000));
+	cr_expect(!http_is_stuck(s.http, 0));
+	pthread_mutex_lock(&hold);
+	/* on a lane a handler may take its time */
+	fd = raw_connect_from("127.0.0.1", s.port);
+	raw_send(fd, "GET /lane/a HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+	while (held < 2)
+		usleep(1000);
+	usleep(30000);
+	cr_expect(!http_is_stuck(s.http, 10));
+	cr_expect(!http_is_stuck(s.http, 10000));
+	close(fd);
+	/* on the loop it may not */
+	fd = raw_connect_from("127.0.0.1", s.port);
+	raw_send(fd, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n", 29);
+	while (held < 3)
+		usleep(1000);
+	usleep(30000);
+	cr_expect(http_is_stuck(s.http, 10));
+	cr_expect(!http_is_stuck(s.http, 60000));
+	cr_expect(!http_answers(s.http, 100));
+	pthread_mutex_unlock(&hold);
+	raw_read_one(fd, text);
+	cr_expect_eq(raw_status(text), 200);
+	cr_expect(http_answers(s.http, 10000));
+	cr_expect(!http_is_stuck(s.http, 10));
+	close(fd);
+	raw_server_close(&s);
+}
+
 Test(http, clients_that_leave_while_suspended_do_no_harm)
 {
 	static const struct http_hooks hooks = { test_lane, held_handle, test_refuse };
