@@ -15,6 +15,7 @@ HANDLER(oidc_authorize);
 HANDLER(oidc_token);
 HANDLER(oidc_userinfo);
 HANDLER(oidc_introspect);
+HANDLER(oidc_check);
 HANDLER(oidc_revoke);
 HANDLER(oidc_logout);
 

@@ -131,6 +131,22 @@ reached_locations(struct op *op, const struct catalog_snapshot *c, const struct 
 	return name_array(names, n_names);
 }
 
+/* As given; one that reaches more than the place it names says what it reaches, because applications do not know the tree. */
+static json_t *
+one_grant(struct op *op, const struct catalog_snapshot *c, const struct held *held)
+{
+	json_t *grant = json_pack("{s:s}", "role", held->role), *reached;
+
+	if (!held->location)
+		return grant;
+	json_object_set_new(grant, "location", json_string(held->location));
+	reached = reached_locations(op, c, held, 1);
+	if (json_array_size(reached) != 1 || strcmp(json_string_value(json_array_get(reached, 0)), held->location) != 0)
+		json_object_set(grant, "locations", reached);
+	json_decref(reached);
+	return grant;
+}
+
 void
 claims_add_roles(struct op *op, json_t *claims, const struct subject *subject)
 {
@@ -144,9 +160,7 @@ claims_add_roles(struct op *op, json_t *claims, const struct subject *subject)
 		roles[i] = held[i].role;
 		if (i && !compare_held(&held[i - 1], &held[i]))
 			continue;
-		json_array_append_new(grants, held[i].location ?
-		    json_pack("{s:s, s:s}", "role", held[i].role, "location", held[i].location) :
-		    json_pack("{s:s}", "role", held[i].role));
+		json_array_append_new(grants, one_grant(op, c, &held[i]));
 	}
 	json_object_set_new(claims, "roles", name_array(roles, n));
 	json_object_set_new(claims, "locations", reached_locations(op, c, held, n));

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "crypt/hash.h"
+#include "issue/live.h"
 #include "issue/oidc.h"
 #include "people/catalog.h"
 #include "store/authorization.h"
@@ -172,6 +173,14 @@ int token_verify_access(struct op *op, const char *token, struct access *ret) MU
 int token_is_alive(struct op *op, const struct access *access, bool *ret_alive, struct authorization **ret_a) MUST_CHECK;
 /* An ID token of ours as a hint: expired is fine (OpenID Connect Core 3.1.2.1).  ERR_INVALID_TOKEN. */
 int token_verify_hint(struct op *op, const char *token, json_t **ret_claims) MUST_CHECK;
+
+/* ---- oidc_introspect.c ---- */
+
+/*
+ * An access token of an application that is enabled; ret->answer NULL when it is none of ours or not alive.  On the network loop
+ * ERR_BUSY when memory does not know it.
+ */
+int introspect_find(struct op *op, const struct request *request, const char *token, struct live_token *ret) MUST_CHECK;
 
 /* ---- grants of the token endpoint: fill the reply, or fail ---- */
 

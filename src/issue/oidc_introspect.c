@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/metric.h"
-#include "issue/live.h"
 
 /* RFC 7662 2.2, 4: whom it was issued to, or whom it is meant for; nobody else learns that it exists. */
 static bool
@@ -98,23 +97,33 @@ find_access(struct op *op, const char *token, const unsigned char *hash, struct 
 	return 0;
 }
 
-static int
-introspect_access(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app *app, const char *token)
+int
+introspect_find(struct op *op, const struct request *request, const char *token, struct live_token *ret)
 {
 	unsigned char hash[SHA256_BYTES];
-	struct live_token found;
 	int rc = 0;
 
 	sha256(token, strlen(token), hash);
-	if (live_find(op, hash, &found))
+	if (live_find(op, hash, ret))
 		metric_add(METRIC_introspect_memory_total, 1);
 	else if (route_is_on_loop(request))
 		return op_fail(op, ERR_BUSY, "the token is not in memory");
 	else
-		rc = find_access(op, token, hash, &found);
+		rc = find_access(op, token, hash, ret);
+	if (!rc && ret->answer && !is_enabled(op, ret->client_id))
+		ret->answer = NULL;
+	return rc;
+}
+
+static int
+introspect_access(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app *app, const char *token)
+{
+	struct live_token found;
+	int rc = introspect_find(op, request, token, &found);
+
 	if (rc)
 		return rc;
-	if (!found.answer || !may_see(app, found.client_id, found.audience) || !is_enabled(op, found.client_id))
+	if (!found.answer || !may_see(app, found.client_id, found.audience))
 		return reply_inactive(op, reply);
 	return reply_text(reply, found.answer);
 }
