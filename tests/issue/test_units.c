@@ -284,17 +284,17 @@ Test(claims, a_region_reaches_its_locations)
 {
 	cr_expect_str_eq(ROLES_OF({ "nurse", "Coast" }),
 	    "{\"roles\":[\"nurse\"],\"locations\":[\"Harbour\",\"Lighthouse\",\"Ward 2\"],"
-	    "\"grants\":[{\"role\":\"nurse\",\"location\":\"Coast\"}]}");
+	    "\"grants\":[{\"role\":\"nurse\",\"location\":\"Coast\",\"locations\":[\"Harbour\",\"Lighthouse\",\"Ward 2\"]}]}");
 	cr_expect_str_eq(ROLES_OF({ "nurse", "Lighthouse" }, { "auditor", "Hills" }, { "nurse", "Lighthouse" }),
 	    "{\"roles\":[\"auditor\",\"nurse\"],\"locations\":[\"Lighthouse\",\"Ridge\"],"
-	    "\"grants\":[{\"role\":\"auditor\",\"location\":\"Hills\"},{\"role\":\"nurse\",\"location\":\"Lighthouse\"}]}");
+	    "\"grants\":[{\"role\":\"auditor\",\"location\":\"Hills\",\"locations\":[\"Ridge\"]},{\"role\":\"nurse\",\"location\":\"Lighthouse\"}]}");
 }
 
 Test(claims, a_site_keeps_its_name_beside_its_departments)
 {
 	cr_expect_str_eq(ROLES_OF({ "nurse", "Harbour" }),
 	    "{\"roles\":[\"nurse\"],\"locations\":[\"Harbour\",\"Ward 2\"],"
-	    "\"grants\":[{\"role\":\"nurse\",\"location\":\"Harbour\"}]}");
+	    "\"grants\":[{\"role\":\"nurse\",\"location\":\"Harbour\",\"locations\":[\"Harbour\",\"Ward 2\"]}]}");
 }
 
 Test(claims, a_grant_without_a_place_reaches_all)
