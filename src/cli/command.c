@@ -89,13 +89,59 @@ print_synopsis(FILE *out, enum command_id id)
 	}
 }
 
+#define HELP_COLUMNS 80
+
+/* The words of text from column on, wrapped; further lines begin at indent. */
+static void
+print_wrapped(FILE *out, const char *text, size_t length, size_t column, size_t indent)
+{
+	const char *end = text + length;
+	bool is_first = true;
+
+	for (text += strspn(text, " "); text < end; text += strspn(text, " ")) {
+		size_t word = strcspn(text, " ");
+
+		if (word > (size_t)(end - text))
+			word = (size_t)(end - text);
+		if (!is_first && column + 1 + word > HELP_COLUMNS) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			column = indent;
+		} else if (!is_first) {
+			fputc(' ', out);
+			column++;
+		}
+		fwrite(text, 1, word, out);
+		column += word;
+		text += word;
+		is_first = false;
+	}
+	fputc('\n', out);
+}
+
+static void
+print_row(FILE *out, const char *left, int width, const char *text, size_t length)
+{
+	int n = fprintf(out, "  %-*s ", width, left);
+
+	print_wrapped(out, text, length, n > 0 ? (size_t)n : 0, (size_t)width + 3);
+}
+
+/* Without what stands behind the first sentence: that is for the command's own help. */
+static size_t
+first_sentence(const char *text)
+{
+	const char *end = strstr(text, ".  ");
+
+	return end ? (size_t)(end - text) + 1 : strlen(text);
+}
+
 void
 command_print_all(FILE *out)
 {
 	fputs("keyward: staff of a clinic, their roles, and the applications they sign in to.\n\n"
 	    "usage: keyward [--config FILE] [--socket PATH] [--json] COMMAND ...\n\ncommands:\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-20s %s\n", commands[i].words, commands[i].help);
+		print_row(out, commands[i].words, 20, commands[i].help, first_sentence(commands[i].help));
 	fputs("\n\"keyward COMMAND --help\" tells more.\n\nexit codes:\n", out);
 #define EXIT_CODE(name, number, text) fprintf(out, "  %d  %s\n", number, text);
 #include "tables/exits.def"
@@ -113,22 +159,40 @@ command_print_group(FILE *out, const char *word)
 			continue;
 		if (!n++)
 			fprintf(out, "usage: keyward %s COMMAND ...\n\ncommands:\n", word);
-		fprintf(out, "  %-20s %s\n", commands[i].words, commands[i].help);
+		print_row(out, commands[i].words, 20, commands[i].help, first_sentence(commands[i].help));
 	}
 	if (n)
 		fputs("\n\"keyward COMMAND --help\" tells more.\n", out);
 	return n > 0;
 }
 
+static const char *const list_rows[][2] = {
+	{ "--limit N", "At most N items, 100 when not given." },
+	{ "--after CURSOR", "Go on behind this item." },
+	{ "--all", "All pages." },
+};
+static const char *const common_rows[][2] = {
+	{ "--json", "Print the answer of the API as it is." },
+	{ "--config FILE", "Configuration of the daemon, for the path of its socket." },
+	{ "--socket PATH", "The daemon's socket." },
+};
+
 void
 command_print_help(FILE *out, enum command_id id)
 {
-	char name[64], left[96];
+	char name[64], left[96], text[512], synopsis[4096];
+	FILE *in;
 	bool is_list = commands[id].run == run_list;
 
+	in = fmemopen(synopsis, sizeof(synopsis), "w");
+	if (!in)
+		return;
+	print_synopsis(in, id);
+	fclose(in);
 	fputs("usage: ", out);
-	print_synopsis(out, id);
-	fprintf(out, "\n\n%s\n", commands[id].help);
+	print_wrapped(out, synopsis, strlen(synopsis), 7, 7);
+	fputs("\n", out);
+	print_wrapped(out, commands[id].help, strlen(commands[id].help), 0, 0);
 	for (size_t i = 0, n = 0; i < countof(params); i++) {
 		const struct param *p = &params[i];
 
@@ -137,13 +201,12 @@ command_print_help(FILE *out, enum command_id id)
 		if (!n++)
 			fputs("\n", out);
 		snprintf(left, sizeof(left), "%s%s%s", param_name(p, name, sizeof(name)), *p->value ? " " : "", p->value);
-		fprintf(out, "  %-26s %s%s\n", left, p->help, p->is_option && p->is_required ? "  Must be given." : "");
+		snprintf(text, sizeof(text), "%s%s", p->help, p->is_option && p->is_required ? "  Must be given." : "");
+		print_row(out, left, 26, text, strlen(text));
 	}
-	if (is_list)
-		fputs("\n  --limit N                  At most N items, 100 when not given.\n"
-		    "  --after CURSOR             Go on behind this item.\n"
-		    "  --all                      All pages.\n", out);
-	fputs("\n  --json                     Print the answer of the API as it is.\n"
-	    "  --config FILE              Configuration of the daemon, for the path of its socket.\n"
-	    "  --socket PATH              The daemon's socket.\n", out);
+	fputs("\n", out);
+	for (size_t i = 0; i < countof(list_rows) && is_list; i++)
+		print_row(out, list_rows[i][0], 26, list_rows[i][1], strlen(list_rows[i][1]));
+	for (size_t i = 0; i < countof(common_rows); i++)
+		print_row(out, common_rows[i][0], 26, common_rows[i][1], strlen(common_rows[i][1]));
 }

@@ -16,4 +16,11 @@ missing=$(cd "$abs_srcdir" && cat README doc/*.md contrib/*/README | grep -oE '(
   [ -e "$path" ] || echo "$path"
 done)
 found_none "documents name files that exist" "$missing"
+
+help() { "$abs_builddir/keyward" "$@" --help; }
+wide=$({ help; help | sed -n '/^commands:/,/^$/s/^  \([a-z ]*[a-z]\)  .*/\1/p' | while read -r words; do
+  # shellcheck disable=SC2086
+  help $words
+done; } | awk 'length > 80' | head -5)
+found_none "help fits 80 columns" "$wide"
 finish
