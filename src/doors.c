@@ -6,10 +6,12 @@
  */
 #include "doors.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "net/notify.h"
@@ -28,6 +30,8 @@ struct doors {
 	struct door doors[DOORS];
 	struct http_server *servers[DOORS];
 	int fds[DOORS];                         /* of the service manager; 0: none */
+	pthread_mutex_t lock;                   /* of what follows: a job and SIGHUP renew */
+	int warned;                             /* how near the certificate's end was when that was told; a row of warnings + 1 */
 };
 
 static const char *
@@ -100,6 +104,85 @@ take_sockets(struct op *op, struct doors *doors)
 	return rc;
 }
 
+/* The nearest last. */
+static const struct { int64_t days; int level; const char *words; } warnings[] = {
+	{ 30, LOG_LEVEL_WARNING, "it ends within 30 days" },
+	{ 7, LOG_LEVEL_WARNING, "it ends within 7 days" },
+	{ 1, LOG_LEVEL_ERROR, "it ends within a day" },
+	{ 0, LOG_LEVEL_ERROR, "it has ended: browsers refuse it" },
+};
+
+/* Each nearness is told once; a new certificate begins anew. */
+static void
+warn_of_end(struct op *op, struct doors *doors)
+{
+	struct http_certificate_facts facts;
+	char at[TIME_TEXT_BYTES];
+	int near = 0;
+
+	if (!http_certificate(doors->servers[DOOR_PUBLIC], &facts))
+		return;
+	metric_set(METRIC_cert_expiry_timestamp_seconds, facts.until_ms / 1000);
+	while (near < (int)countof(warnings) && facts.until_ms - op->now_ms <= warnings[near].days * 86400000)
+		near++;
+	if (near > doors->warned)
+		log_line(warnings[near - 1].level, "certificate.ends", "file", doors->config->tls_certificate, "ends", time_text(facts.until_ms, at),
+		    "why", warnings[near - 1].words, NULL);
+	doors->warned = near;
+}
+
+/* What a start takes all the same, because without a certificate there would be no service at all. */
+static void
+warn_at_start(struct op *op, struct doors *doors)
+{
+	struct http_certificate_facts facts;
+	char at[TIME_TEXT_BYTES];
+
+	if (!http_certificate(doors->servers[DOOR_PUBLIC], &facts))
+		return;
+	if (facts.from_ms > op->now_ms)
+		log_line(LOG_LEVEL_ERROR, "certificate.early", "file", doors->config->tls_certificate, "good_from", time_text(facts.from_ms, at),
+		    "why", "it is not good yet: browsers refuse it; is the clock right?", NULL);
+	if (!facts.has_name)
+		log_line(LOG_LEVEL_WARNING, "certificate.name", "file", doors->config->tls_certificate, "issuer", doors->config->issuer,
+		    "why", "it is not for the host of the issuer: browsers refuse it unless a proxy shows another", NULL);
+	warn_of_end(op, doors);
+}
+
+static bool
+renew(struct op *op, bool is_forced)
+{
+	struct doors *doors = op->svc->doors;
+	int rc;
+
+	pthread_mutex_lock(&doors->lock);
+	rc = http_renew(op, doors->servers[DOOR_PUBLIC], is_forced);
+	if (rc < 0)
+		log_line(LOG_LEVEL_ERROR, "certificate.refused", "why", op_failure(op), "instead", "the old one stays in use", NULL);
+	if (rc > 0) {
+		log_line(LOG_LEVEL_NOTICE, "certificate.renewed", "file", doors->config->tls_certificate, NULL);
+		doors->warned = 0;
+	}
+	warn_of_end(op, doors);
+	pthread_mutex_unlock(&doors->lock);
+	return rc >= 0;
+}
+
+int
+doors_renew(struct op *op)
+{
+	/* told already, in words of its own */
+	if (!renew(op, false))
+		op_forgive(op);
+	return 0;
+}
+
+bool
+doors_reload(struct op *op)
+{
+	return renew(op, true);
+}
+
 static int
 open_door(struct op *op, struct doors *doors, struct program *program, enum door_kind kind, struct http_options options)
 {
@@ -126,6 +209,18 @@ open_door(struct op *op, struct doors *doors, struct program *program, enum door
 	return rc;
 }
 
+/* Without port and brackets. */
+static const char *
+issuer_host(struct op *op)
+{
+	const char *host = strstr(op->config->issuer, "://");
+
+	host = host ? host + 3 : op->config->issuer;
+	if (*host == '[')
+		return op_strndup(op, host + 1, strcspn(host + 1, "]"));
+	return op_strndup(op, host, strcspn(host, ":/"));
+}
+
 int
 doors_open(struct op *op, struct program *program, struct doors **ret)
 {
@@ -135,6 +230,7 @@ doors_open(struct op *op, struct program *program, struct doors **ret)
 
 	*ret = doors;
 	doors->config = config_ref(config);
+	pthread_mutex_init(&doors->lock, NULL);
 	rc = take_sockets(op, doors);
 	if (!rc)
 		rc = open_door(op, doors, program, DOOR_OPS, (struct http_options){ .max_connections = 32 });
@@ -142,8 +238,12 @@ doors_open(struct op *op, struct program *program, struct doors **ret)
 		rc = open_door(op, doors, program, DOOR_SOCKET, (struct http_options){ .max_connections = 64 });
 	if (!rc)
 		rc = open_door(op, doors, program, DOOR_PUBLIC, (struct http_options){
-		    .certificate_file = config->tls_certificate, .key_file = config->tls_key,
+		    .certificate_file = config->tls_certificate, .key_file = config->tls_key, .host = issuer_host(op),
 		    .max_connections = (int)config->max_connections, .max_per_address = (int)config->max_connections_per_address });
+	if (!rc) {
+		program->svc.doors = doors;
+		warn_at_start(op, doors);
+	}
 	return rc;
 }
 
@@ -171,6 +271,7 @@ doors_close(struct doors *doors, int64_t until_ms)
 			close(doors->fds[order[i]]);
 	}
 	config_unref(doors->config);
+	pthread_mutex_destroy(&doors->lock);
 	mem_free(doors);
 }
 

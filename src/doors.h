@@ -16,6 +16,12 @@ int doors_open(struct op *op, struct program *program, struct doors **ret) MUST_
 void doors_quiesce(struct doors *doors);
 /* Waits until then (monotonic) at the latest for requests under way, and closes everything; NULL is fine. */
 void doors_close(struct doors *doors, int64_t until_ms);
+/*
+ * The job "certificate": takes a certificate whose files have changed (what is not good changes nothing and is told), and warns 30, 7 and 1
+ * days before the one in use ends.  doors_reload is the same at once, for SIGHUP: false when the files are refused.
+ */
+int doors_renew(struct op *op) MUST_CHECK;
+bool doors_reload(struct op *op);
 /* What does not answer within wait_ms ("public", "ops", "socket"), or NULL. */
 const char *doors_stuck(struct doors *doors, int64_t wait_ms);
 

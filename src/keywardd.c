@@ -263,10 +263,14 @@ reload(struct daemon *d)
 {
 	struct op *op = program_op(&d->program);
 	struct timespec now;
+	const char *status;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	notify_send(op_printf(op, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
-	notify_send(op_printf(op, "READY=1\nSTATUS=%s", reload_config(op, d)));
+	status = reload_config(op, d);
+	if (!doors_reload(op))
+		status = op_printf(op, "Serving %s with the old certificate; the new one is refused, the log says why", op->config->issuer);
+	notify_send(op_printf(op, "READY=1\nSTATUS=%s", status));
 	op_end(op);
 }
 

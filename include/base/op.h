@@ -41,6 +41,7 @@ struct services {
 	struct dialer *dialer;          /* net/dial.h */
 	struct jobs *jobs;              /* src/jobs.h: the timer thread */
 	struct lanes *lanes;            /* base/lane.h */
+	struct doors *doors;            /* src/doors.h: where requests come in */
 	_Atomic bool is_stopping;       /* long work ends at its next safe point; it goes on at the next start */
 	/* Told after the commit whenever a person, session or authorization has ended; keywardd.c ties it to issue/live.c. */
 	void (*on_end)(struct op *op, const struct end_notice *notice);

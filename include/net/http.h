@@ -81,6 +81,7 @@ struct http_options {
 	int fd;                         /* listening already (net/notify.h): taken, and nothing is bound; 0: none */
 	const char *certificate_file;   /* "" = plain */
 	const char *key_file;
+	const char *host;               /* name that the certificate should be for; NULL: any */
 	int max_connections;
 	int max_per_address;            /* 0: no limit */
 	int64_t head_deadline_ms;       /* a head must be complete this long after its first byte or the connect; 10000 */
@@ -93,8 +94,22 @@ struct http_options {
 
 struct http_server;
 
+/* Of the certificate that a server shows; wall clock. */
+struct http_certificate_facts {
+	int64_t from_ms, until_ms;
+	bool has_name;                  /* it is for http_options.host */
+};
+
 /* Binds and listens; ERR_SYSTEM with "cannot listen on ...: address in use". */
 int http_open(struct op *op, const struct http_options *options, struct http_server **ret) MUST_CHECK;
+/*
+ * Reads certificate and key again when a file has changed since, or at any rate when forced.  1: the next handshake shows the new one, and
+ * connections go on; 0: nothing new; ERR_CONFIG: unreadable, not a pair, or worse than what is in use, which then stays.  Not by two
+ * threads at a time.
+ */
+int http_renew(struct op *op, struct http_server *server, bool is_forced) MUST_CHECK;
+/* False without TLS. */
+bool http_certificate(struct http_server *server, struct http_certificate_facts *ret);
 /* Stops accepting; requests under way go on. */
 void http_quiesce(struct http_server *server);
 /* Waits at most wait_ms for requests under way, then closes everything. */

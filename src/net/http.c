@@ -23,7 +23,6 @@
 
 #define CONNECTION_MEMORY_BYTES (32u << 10)
 #define SWEEP_MS 500
-#define MAX_PEM_BYTES (256u << 10)
 /* RFC 9325 3.1.1, 4.2: TLS 1.2 and 1.3, forward secrecy, no CBC with SHA-1 */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-SHA1:-AES-128-CBC:-AES-256-CBC:%SERVER_PRECEDENCE"
 
@@ -129,6 +128,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_Conn
 	if (c->next)
 		c->next->previous = c->previous;
 	pthread_mutex_unlock(&server->lock);
+	http_tls_unref(server, c->certificate);
 	mem_free(c);
 	*state = NULL;
 }
@@ -159,38 +159,6 @@ sweeper_main(void *arg)
 	return NULL;
 }
 
-static int
-read_pem(struct op *op, const char *file, const char *what, char **ret)
-{
-	FILE *in = fopen(file, "re");
-	char *text;
-	size_t n;
-
-	if (!in)
-		return op_fail(op, ERR_CONFIG, "cannot read the %s %s: %s", what, file, strerror(errno));
-	text = mem_new(MAX_PEM_BYTES + 1);
-	n = fread(text, 1, MAX_PEM_BYTES, in);
-	fclose(in);
-	if (!strstr(text, "-----BEGIN ")) {
-		mem_wipe(text, n);
-		mem_free(text);
-		return op_fail(op, ERR_CONFIG, "the %s %s is not in PEM", what, file);
-	}
-	*ret = mem_resize(text, n + 1);
-	return 0;
-}
-
-static int
-load_tls(struct op *op, struct http_server *server, const struct http_options *options)
-{
-	int rc;
-
-	if (!options->certificate_file || !options->certificate_file[0])
-		return 0;
-	rc = read_pem(op, options->certificate_file, "certificate", &server->certificate);
-	return rc ? rc : read_pem(op, options->key_file, "key of the certificate", &server->key);
-}
-
 static void
 server_free(struct http_server *server)
 {
@@ -199,10 +167,7 @@ server_free(struct http_server *server)
 	/* after http_quiesce the name may be another daemon's */
 	if (server->unix_path && !server->is_quiet)
 		unlink(server->unix_path);
-	if (server->key)
-		mem_wipe(server->key, strlen(server->key));
-	mem_free(server->key);
-	mem_free(server->certificate);
+	http_tls_free(server);
 	mem_free(server->unix_path);
 	pthread_cond_destroy(&server->wake);
 	pthread_mutex_destroy(&server->lock);
@@ -268,10 +233,10 @@ start_daemon(struct http_server *server, const struct http_options *options)
 		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_per_address, NULL };
 	if (server->certificate) {
 		flags |= MHD_USE_TLS;
-		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate };
-		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, server->key };
 		union { const char *in; void *out; } priorities = { .in = TLS_PRIORITIES };
+		union { gnutls_certificate_retrieve_function2 *in; void *out; } show = { .in = http_tls_show };
 		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, priorities.out };
+		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, show.out };
 	}
 	more[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
 	return MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_go, server,
@@ -307,15 +272,14 @@ int
 http_open(struct op *op, const struct http_options *options, struct http_server **ret)
 {
 	struct http_server *server = server_new(options);
-	int rc = load_tls(op, server, options);
+	int rc = http_tls_load(op, server, options);
 
 	if (!rc)
 		rc = open_socket(op, server, options);
 	if (!rc) {
 		server->daemon = start_daemon(server, options);
 		if (!server->daemon)
-			rc = op_fail(op, ERR_CONFIG, "cannot start the HTTP server at %s: do certificate and key belong together?",
-			    options->listen);
+			rc = op_fail(op, ERR_CONFIG, "cannot start the HTTP server at %s", options->listen);
 	}
 	if (!rc && pthread_create(&server->sweeper, NULL, sweeper_main, server) != 0)
 		rc = op_fail(op, ERR_SYSTEM, "cannot start a thread: %s", strerror(errno));

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What the files of the HTTP server share.  In reading order: http_listen.c (sockets), http.c (server, connections, sweeper),
+ * What the files of the HTTP server share.  In reading order: http_listen.c (sockets), http_tls.c (certificate), http.c (server, connections, sweeper),
  * http_exchange.c (one request from head to answer), http_guard.c (what is refused), http_parse.c (texts into pairs);
  * http_probe.c (does it still answer).
  */
 #ifndef KW_NET_HTTP_INT_H
 #define KW_NET_HTTP_INT_H
 
+#include <gnutls/abstract.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <microhttpd.h>
 #include "net/http.h"
 
@@ -28,6 +30,7 @@ struct http_connection {
 	int fd;
 	_Atomic int64_t deadline_ms;    /* monotonic; cut when it has passed; TIME_NEVER_MS while a handler works */
 	_Atomic int64_t on_loop_since_ms;       /* monotonic: a handler runs on the loop; 0: none does */
+	struct http_certificate *certificate;   /* shown at the handshake; a reference */
 	uint32_t peer_uid;
 	bool is_unix;
 	char address[INET6_ADDRSTRLEN];
@@ -43,7 +46,9 @@ struct http_server {
 	int port;
 	bool is_unix;
 	char *unix_path;                /* removed at the end */
-	char *certificate, *key;        /* PEM */
+	char *certificate_file, *key_file, *host;
+	struct stat marks[2];           /* of both files, when they were read last */
+	struct http_certificate *certificate;   /* under the lock; NULL: plain HTTP, for ever */
 	_Atomic int under_way;          /* requests from the end of the head to the end of the answer */
 	_Atomic int suspended;          /* of these, on lanes */
 	_Atomic bool is_quiet;          /* no new requests on old connections */
@@ -61,6 +66,13 @@ void http_listen_taken(int fd, int *ret_port, bool *ret_is_unix);
 /* IPv4, also when mapped into IPv6, as dotted quad; IPv6 as RFC 5952; "unix" otherwise. */
 void http_address(const struct sockaddr *peer, char ret[static INET6_ADDRSTRLEN]);
 uint32_t http_peer_uid(int fd);
+
+/* http_tls.c: what http_open does for TLS, and its end; the certificate that GnuTLS shows at a handshake. */
+int http_tls_load(struct op *op, struct http_server *server, const struct http_options *options) MUST_CHECK;
+void http_tls_free(struct http_server *server);
+void http_tls_unref(struct http_server *server, struct http_certificate *certificate);
+int http_tls_show(gnutls_session_t session, const gnutls_datum_t *issuers, int n_issuers, const gnutls_pk_algorithm_t *algorithms,
+    int n_algorithms, gnutls_pcert_st **ret_chain, unsigned int *ret_n, gnutls_privkey_t *ret_key);
 
 /* http_exchange.c: libmicrohttpd's callbacks; cls is the server. */
 void *http_exchange_begin(void *cls, const char *target, struct MHD_Connection *connection);
