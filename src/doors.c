@@ -126,8 +126,8 @@ warn_of_end(struct op *op, struct doors *doors)
 	while (near < (int)countof(warnings) && facts.until_ms - op->now_ms <= warnings[near].days * 86400000)
 		near++;
 	if (near > doors->warned)
-		log_line(warnings[near - 1].level, "certificate.ends", "file", doors->config->tls_certificate, "ends", time_text(facts.until_ms, at),
-		    "why", warnings[near - 1].words, NULL);
+		log_line(warnings[near - 1].level, "certificate.ends", "file", doors->config->tls_certificate,
+		    "ends", time_text(facts.until_ms, at), "why", warnings[near - 1].words, NULL);
 	doors->warned = near;
 }
 
@@ -141,8 +141,8 @@ warn_at_start(struct op *op, struct doors *doors)
 	if (!http_certificate(doors->servers[DOOR_PUBLIC], &facts))
 		return;
 	if (facts.from_ms > op->now_ms)
-		log_line(LOG_LEVEL_ERROR, "certificate.early", "file", doors->config->tls_certificate, "good_from", time_text(facts.from_ms, at),
-		    "why", "it is not good yet: browsers refuse it; is the clock right?", NULL);
+		log_line(LOG_LEVEL_ERROR, "certificate.early", "file", doors->config->tls_certificate,
+		    "good_from", time_text(facts.from_ms, at), "why", "it is not good yet: browsers refuse it; is the clock right?", NULL);
 	if (!facts.has_name)
 		log_line(LOG_LEVEL_WARNING, "certificate.name", "file", doors->config->tls_certificate, "issuer", doors->config->issuer,
 		    "why", "it is not for the host of the issuer: browsers refuse it unless a proxy shows another", NULL);

@@ -141,15 +141,15 @@ import(struct op *op, const struct http_server *server, struct http_certificate 
 		return rc;
 	failed = gnutls_pcert_list_import_x509_raw(certificate->chain, &n, &chain, GNUTLS_X509_FMT_PEM, 0);
 	if (failed < 0)
-		return op_fail(op, ERR_CONFIG, "the certificate %s cannot be used: %s; it must hold at most %d certificates in PEM, the server's own "
-		    "first", server->certificate_file, gnutls_strerror(failed), CHAIN_MAX);
+		return op_fail(op, ERR_CONFIG, "the certificate %s cannot be used: %s; it must hold at most %d certificates in PEM, the "
+		    "server's own first", server->certificate_file, gnutls_strerror(failed), CHAIN_MAX);
 	certificate->n = n;
 	failed = gnutls_privkey_init(&certificate->key);
 	if (failed == 0)
 		failed = gnutls_privkey_import_x509_raw(certificate->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
 	if (failed < 0)
-		return op_fail(op, ERR_CONFIG, "the key %s cannot be used: %s; it must be a private key in PEM without a password", server->key_file,
-		    gnutls_strerror(failed));
+		return op_fail(op, ERR_CONFIG, "the key %s cannot be used: %s; it must be a private key in PEM without a password",
+		    server->key_file, gnutls_strerror(failed));
 	if (!belong_together(certificate))
 		return op_fail(op, ERR_CONFIG, "the key %s does not belong to the certificate %s: put both of the same pair there",
 		    server->key_file, server->certificate_file);
@@ -204,7 +204,8 @@ check_better(struct op *op, const struct http_server *server, const struct http_
 	if (facts->until_ms <= op->now_ms && old->until_ms > op->now_ms)
 		return op_fail(op, ERR_CONFIG, "the certificate %s ended at %s", server->certificate_file, time_text(facts->until_ms, at));
 	if (facts->from_ms > op->now_ms && old->from_ms <= op->now_ms)
-		return op_fail(op, ERR_CONFIG, "the certificate %s is good only from %s", server->certificate_file, time_text(facts->from_ms, at));
+		return op_fail(op, ERR_CONFIG, "the certificate %s is good only from %s", server->certificate_file,
+		    time_text(facts->from_ms, at));
 	if (!facts->has_name && old->has_name)
 		return op_fail(op, ERR_CONFIG, "the certificate %s is not for the name %s", server->certificate_file, server->host);
 	return 0;
