@@ -94,9 +94,7 @@ print_permissions(void)
 static void
 print_metrics(void)
 {
-#define METRIC(name, type, text) printf("keyward_%s\t%s\t%s\n", #name, #type, text);
-#include "tables/metrics.def"
-#undef METRIC
+	metrics_print_manual(stdout);
 }
 
 static void

@@ -29,6 +29,8 @@ int session_create(struct op *op, const char *user_id, const char *amr, struct s
 int session_end(struct op *op, const char *session_id, const char *why) MUST_CHECK;
 /* Removes what is over for a day; a job calls it. */
 int session_purge(struct op *op) MUST_CHECK;
+/* The job that counts live sessions for /metrics. */
+int session_measure(struct op *op) MUST_CHECK;
 /*
  * Inside db_run: the person of old has signed in again and is next now.  The old id is dead (ASVS 7.2.4); what applications were allowed
  * goes on under the new one, since confirming a password must not sign anybody out elsewhere.

@@ -85,6 +85,8 @@ const struct catalog_app *catalog_app_by_id(const struct catalog_snapshot *c, co
 /* True when location is ancestor or lies under it. */
 bool catalog_is_within(const struct catalog_location *location, const struct catalog_location *ancestor);
 
+/* "dc1.clinic.test:636", the URL without its scheme: how metrics name the server; belongs to the op. */
+const char *catalog_directory_server(struct op *op, const struct catalog_directory *directory);
 /* The directory's bind password, unsealed into the op. */
 int catalog_bind_password(struct op *op, const struct catalog_directory *directory, char **ret) MUST_CHECK;
 

@@ -32,6 +32,7 @@ struct user_change {
 struct change_source {
 	const char *kind;                               /* sync, login, clock, root */
 	const char *id;                                 /* run id, session id, ... */
+	int64_t learned_ms;                             /* when it could be known at the earliest: the start of a run; 0: op->now_ms */
 };
 
 /*

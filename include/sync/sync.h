@@ -60,6 +60,9 @@ int sync_queue(struct op *op, const char *run_id) MUST_CHECK;
 int sync_run(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
 /* Goes on with runs that a stop of the daemon interrupted; called once, before anything else starts one. */
 int sync_resume(struct op *op) MUST_CHECK;
+/* Jobs for /metrics: last success and frozen runs of each directory; the ends of the certificates that directories show. */
+int sync_measure(struct op *op) MUST_CHECK;
+int sync_look_at_certificates(struct op *op) MUST_CHECK;
 /* For the timer: starts runs of directories that are due. */
 int sync_tick(struct op *op) MUST_CHECK;
 /*

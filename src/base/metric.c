@@ -261,7 +261,7 @@ metric_objects(enum metric_label which, const char *const *names, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		size_t free_at = 0;
 
-		if (!*names[i] || strlen(names[i]) >= NAME_BYTES || index_of(label, names[i]) + 1 < label->size)
+		if (!*names[i] || !strcmp(names[i], OTHER) || strlen(names[i]) >= NAME_BYTES || index_of(label, names[i]) + 1 < label->size)
 			continue;
 		while (free_at + 1 < label->size && *object_name(label, free_at))
 			free_at++;
@@ -428,8 +428,8 @@ void
 metrics_print_manual(FILE *out)
 {
 	fputs("# What Keyward measures\n\nMade from include/tables/metrics.def by `make docs`.\n\n"
-	      "`/metrics` on the address `ops_listen` (loopback) answers in the Prometheus text format. A label takes no value but those named here,\n"
-	      "so that nobody outside can make the page grow. A series with labels appears with its first event.\n\n"
+	      "`/metrics` on the address `ops_listen` (loopback) answers in the Prometheus text format. A label takes no value but those\n"
+	      "named here, so that nobody outside can make the page grow. A series with labels appears with its first event.\n\n"
 	      "| metric | type | labels | what |\n|---|---|---|---|\n", out);
 	for (int metric = 0; metric < METRIC_COUNT; metric++) {
 		const struct row *row = &rows[metric];

@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/time.h"
-
 /* proc_pid_stat(5): the second field is a name in brackets, which may hold blanks; field 22 is the start in ticks since boot. */
 static int64_t
 start_ticks(void)
@@ -30,12 +28,28 @@ start_ticks(void)
 	return at ? strtoimax(at, NULL, 10) : 0;
 }
 
+/* proc_stat(5): seconds since 1970; taken with the ticks it gives the same start at every look, whatever the clock does. */
+static int64_t
+boot_sec(void)
+{
+	char line[256];
+	FILE *in = fopen("/proc/stat", "re");
+	int64_t sec = 0;
+
+	while (in && !sec && fgets(line, sizeof(line), in))
+		if (strncmp(line, "btime ", 6) == 0)
+			sec = strtoimax(line + 6, NULL, 10);
+	if (in)
+		fclose(in);
+	return sec;
+}
+
 static int64_t
 start_ms(void)
 {
-	int64_t ticks = start_ticks();
+	int64_t ticks = start_ticks(), boot = boot_sec();
 
-	return ticks ? time_now_ms() - (time_monotonic_ms() - ticks * 1000 / sysconf(_SC_CLK_TCK)) : 0;
+	return ticks && boot ? boot * 1000 + ticks * 1000 / sysconf(_SC_CLK_TCK) : 0;
 }
 
 static void

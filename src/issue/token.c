@@ -28,12 +28,12 @@ common_claims(struct op *op, const char *sub, const char *audience, int64_t unti
 }
 
 static int
-sign_access(struct op *op, const struct catalog_app *app, const json_t *claims, char **ret)
+sign_access(struct op *op, const struct catalog_app *app, const json_t *claims, const char *grant, char **ret)
 {
 	int rc = keyring_sign(op, app->body->alg, app->body->typ, claims, ret);
 
 	if (!rc)
-		metric_add(METRIC_token_issued_total, 1);
+		metric_add_at(METRIC_token_issued_total, LABELS(grant), 1);
 	return rc;
 }
 
@@ -55,7 +55,7 @@ token_access(struct op *op, const struct catalog_app *app, const struct authoriz
 	if (scope_has(scope, "roles"))
 		claims_add_roles(op, claims, subject);
 	*ret_lifetime_sec = until_sec - now_sec;
-	return sign_access(op, app, claims, ret);
+	return sign_access(op, app, claims, number ? "refresh_token" : "authorization_code", ret);
 }
 
 int
@@ -73,7 +73,7 @@ token_service(struct op *op, const struct catalog_app *app, const char *scope, c
 	json_object_set_new(claims, "jti", json_string(jti));
 	json_object_set_new(claims, "client_id", json_string(app->body->name));
 	json_object_set_new(claims, "scope", json_string(scope));
-	return sign_access(op, app, claims, ret);
+	return sign_access(op, app, claims, "client_credentials", ret);
 }
 
 /* OpenID Connect Core 3.1.3.6: the left half of the digest that alg uses; SHA-256 for both of ours. */

@@ -170,7 +170,7 @@ record_refusal(struct op *op, const struct attempt *a, const char *reason, bool 
 {
 	const struct catalog_directory *directory = a->method.directory;
 
-	metric_add(METRIC_login_fail_total, 1);
+	metric_add_at(METRIC_logins_total, LABELS(strcmp(reason, "directory") ? "refused" : "failed", reason, "password"), 1);
 	audit_refusal(op, EV_LOGIN_FAIL, account_of(op, a), FACTS(FACT("method", "password"), FACT("directory",
 	    directory ? directory->body->name : NULL),
 	    PERSONAL("login", has_login ? a->login : NULL), FACT("reason", reason)));
@@ -332,7 +332,7 @@ finish_body(struct op *op, void *arg)
 {
 	struct attempt *a = arg;
 	struct user_change change = a->method.person->change;   /* a copy: the body may run twice */
-	struct change_source source = { "login", op->request_id };
+	struct change_source source = { .kind = "login", .id = op->request_id };
 	struct user *user;
 	int rc = users_change(op, &change, 1, &source);
 
@@ -367,7 +367,7 @@ finish(struct op *op, struct request *request, struct reply *reply, struct attem
 	if (a->is_refused)
 		return refuse_outcome(op, request, reply, a, a->method.person->change.person.is_active ? "disabled_here" :
 		    a->method.person->change.person.reason);
-	metric_add(METRIC_login_ok_total, 1);
+	metric_add_at(METRIC_logins_total, LABELS("ok", "none", "password"), 1);
 	session_set_cookie(reply, a->cookie);
 	reply_redirect(reply, a->then);
 	return 0;

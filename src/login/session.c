@@ -9,6 +9,7 @@
 
 #include "audit/audit.h"
 #include "base/config.h"
+#include "base/metric.h"
 #include "base/time.h"
 #include "base/uuid.h"
 #include "crypt/hash.h"
@@ -211,5 +212,22 @@ session_purge(struct op *op)
 
 	while (!rc && count == PURGE_LIMIT)
 		rc = db_run(op, purge_body, &count);
+	return rc;
+}
+
+static int
+count_body(struct op *op, void *count)
+{
+	return db_session_count(op, op->now_ms, op->now_ms - op->config->session_idle * 1000, count);
+}
+
+int
+session_measure(struct op *op)
+{
+	int64_t count;
+	int rc = db_read(op, count_body, &count);
+
+	if (!rc)
+		metric_set(METRIC_sessions_active, count);
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/metric.h"
 #include "base/secret.h"
 #include "crypt/hash.h"
 #include "crypt/seal.h"
@@ -253,6 +254,33 @@ build(struct op *op, void *arg)
 	return 0;
 }
 
+const char *
+catalog_directory_server(struct op *op, const struct catalog_directory *directory)
+{
+	const char *host = strstr(directory->body->url, "://");
+
+	return op_strdup(op, host ? host + 3 : directory->body->url);
+}
+
+/* The labels of metrics may name what is configured now, and nothing else. */
+static void
+name_metrics(struct op *op, const struct catalog_snapshot *c)
+{
+	const char **names = op_alloc(op, (c->n_directories + 1) * sizeof(*names));
+	const char **servers = op_alloc(op, (c->n_directories + 1) * sizeof(*servers));
+	const char **certificates = op_alloc(op, (c->n_directories + 1) * sizeof(*certificates));
+
+	for (size_t i = 0; i < c->n_directories; i++) {
+		names[i] = c->directories[i].body->name;
+		servers[i] = catalog_directory_server(op, &c->directories[i]);
+		certificates[i + 1] = op_printf(op, "ldap:%s", names[i]);
+	}
+	certificates[0] = "https";
+	metric_objects(LABEL_source, names, c->n_directories);
+	metric_objects(LABEL_server, servers, c->n_directories);
+	metric_objects(LABEL_certificate, certificates, c->n_directories + 1);
+}
+
 int
 catalog_reload(struct op *op)
 {
@@ -267,6 +295,7 @@ catalog_reload(struct op *op)
 		old = catalog->current;
 		catalog->current = fresh;
 		pthread_mutex_unlock(&catalog->lock);
+		name_metrics(op, &fresh->public);
 	} else if (fresh) {
 		snapshot_unref(fresh);
 	}

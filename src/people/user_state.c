@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "base/metric.h"
+#include "base/time.h"
 #include "people/user.h"
 #include "store/ending.h"
 #include "store/group.h"
@@ -67,9 +69,17 @@ audit_enabled(struct op *op, const struct user *user, const char *side, const ch
 	    FACTS(PERSONAL("login", user->login), FACT("side", side), FACT("reason", *reason ? reason : NULL), FACT("run", run)));
 }
 
+static void
+measure_end(struct op *op, void *learned_ms)
+{
+	(void)op;
+	metric_observe(METRIC_offboard_latency_seconds, time_now_ms() - *(int64_t *)learned_ms);
+}
+
 /* One side went from active to disabled or back. */
 static int
-side_turned(struct op *op, const struct user *after, const char *side, bool is_active, const char *reason, const char *run)
+side_turned(struct op *op, const struct user *after, const char *side, bool is_active, const char *reason, const char *run,
+    int64_t learned_ms)
 {
 	int64_t sessions = 0, authorizations = 0;
 	int rc = 0;
@@ -77,7 +87,19 @@ side_turned(struct op *op, const struct user *after, const char *side, bool is_a
 	if (is_active)
 		return audit_enabled(op, after, side, reason, run);
 	rc = users_end_sessions(op, after->id, "account disabled", &sessions, &authorizations);
+	/* after the notices of users_end_sessions: when it runs, memory has forgotten them, too */
+	if (!rc)
+		db_on_commit(op, measure_end, op_memdup(op, &learned_ms, sizeof(learned_ms)));
 	return rc ? rc : audit_disabled(op, after, side, reason, sessions, authorizations, run);
+}
+
+/* An end that lay ahead was known: it counts from the moment itself. */
+static int64_t
+learned_ms(const struct op *op, const struct user *after, const struct change_source *source)
+{
+	if (strcmp(source->kind, "clock") == 0 && after->directory_until)
+		return after->directory_until;
+	return source->learned_ms ? source->learned_ms : op->now_ms;
 }
 
 int
@@ -93,7 +115,8 @@ user_state_write(struct op *op, const struct user *before, const struct user *af
 	if (!rc)
 		rc = db_user_state_add(op, &state, 1);
 	if (!rc && before->directory_active != after->directory_active)
-		return side_turned(op, after, "directory", after->directory_active, after->directory_reason, source_run(source));
+		return side_turned(op, after, "directory", after->directory_active, after->directory_reason, source_run(source),
+		    learned_ms(op, after, source));
 	if (!rc && strcmp(before->directory_reason, after->directory_reason))
 		rc = audit_record(op, EV_USER_CHANGE, after->id,
 		    FACTS(PERSONAL("login", after->login), FACT("fields", "reason"), FACT("why", after->directory_reason),
@@ -158,7 +181,7 @@ users_gone(struct op *op, const char *const *user_ids, size_t n, const char *rea
 int
 users_expire(struct op *op, int64_t *ret_count)
 {
-	static const struct change_source clock = { "clock", "users_expire" };
+	static const struct change_source clock = { .kind = "clock", .id = "users_expire" };
 	struct user **users;
 	size_t n;
 	int rc = db_user_list_over(op, op->now_ms, EXPIRE_BATCH, &users, &n);
@@ -207,7 +230,7 @@ users_set_local(struct op *op, const char *user_id, bool is_active, const char *
 		rc = db_user_state_end(op, user_id, "local");
 	if (!rc)
 		rc = db_user_state_add(op, &state, 1);
-	return rc ? rc : side_turned(op, after, "local", is_active, state.reason, NULL);
+	return rc ? rc : side_turned(op, after, "local", is_active, state.reason, NULL, op->now_ms);
 }
 
 struct expired {

@@ -473,7 +473,7 @@ apply_page(struct op *op, struct apply *apply)
 int
 apply_run(struct op *op, struct run *run)
 {
-	struct apply apply = { .run = run, .source = { "sync", run->row->id } };
+	struct apply apply = { .run = run, .source = { "sync", run->row->id, run->row->started_ms } };
 	struct op *own = chunk_begin(op);
 	int rc = graph_load(own, run, &apply.graph);
 

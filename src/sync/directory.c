@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/metric.h"
 #include "base/time.h"
 #include "net/ldap_pool.h"
 
@@ -33,7 +34,10 @@ open_link(struct op *op, const struct catalog_directory *directory, struct ldap_
 		.timeout_ms = op->config ? op->config->ldap_timeout * 1000 : 0,
 	};
 
-	return ldap_link_open(op, &options, ret);
+	int rc = ldap_link_open(op, &options, ret);
+
+	metric_set_at(METRIC_ldap_up, LABELS(catalog_directory_server(op, directory)), rc == 0);
+	return rc;
 }
 
 static int

@@ -9,7 +9,6 @@
 #include "base/config.h"
 #include "base/lane.h"
 #include "base/log.h"
-#include "base/metric.h"
 #include "base/time.h"
 #include "base/uuid.h"
 #include "sync_int.h"
@@ -210,24 +209,14 @@ sync_tick(struct op *op)
 struct runs {
 	struct sync_run_row *active, *newest;
 	size_t n_active, n_newest;
-	int64_t last_done_ms;           /* of any directory; 0: never */
 };
 
 static int
 resume_body(struct op *op, void *arg)
 {
-	const struct catalog_snapshot *catalog = catalog_get(op);
 	struct runs *runs = arg;
 	int rc = db_sync_run_active(op, NULL, &runs->active, &runs->n_active);
 
-	runs->last_done_ms = 0;
-	for (size_t i = 0; !rc && i < catalog->n_directories; i++) {
-		int64_t done_ms = 0;
-
-		rc = db_sync_last_done(op, catalog->directories[i].id, &done_ms);
-		if (done_ms > runs->last_done_ms)
-			runs->last_done_ms = done_ms;
-	}
 	return rc ? rc : db_sync_run_list(op, NULL, NULL, RESUME_CLEAN, &runs->newest, &runs->n_newest);
 }
 
@@ -238,7 +227,7 @@ sync_resume(struct op *op)
 	int rc = db_read(op, resume_body, &runs);
 
 	if (!rc)
-		metric_set(METRIC_sync_last_success_timestamp_ms, runs.last_done_ms);
+		rc = sync_measure(op);
 	for (size_t i = 0; !rc && i < runs.n_newest; i++)
 		rc = run_clean(op, &runs.newest[i]);
 	for (size_t i = 0; !rc && i < runs.n_active; i++) {

@@ -23,6 +23,10 @@ struct run {
 	int64_t touched_ms;                             /* monotonic: when its row was last written */
 };
 
+/* For /metrics: a run ended (done, failed) or was frozen; what a run that is done has changed.  directory NULL: "other". */
+void measure_run(struct op *op, const struct catalog_directory *directory, const char *result);
+void measure_changes(const struct run *run);
+
 /* An op for one chunk, in the name of op's caller.  chunk_end hands its failure up and returns rc. */
 struct op *chunk_begin(struct op *op);
 int chunk_end(struct op *op, struct op *chunk, int rc) MUST_CHECK;

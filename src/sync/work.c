@@ -7,7 +7,6 @@
 
 #include "audit/audit.h"
 #include "base/log.h"
-#include "base/metric.h"
 #include "base/time.h"
 #include "sync_int.h"
 
@@ -161,7 +160,7 @@ step_guard(struct op *op, struct run *run)
 		return rc;
 	run->row->state = gate.state;
 	if (!strcmp(gate.state, "frozen")) {
-		metric_add(METRIC_sync_failed_total, 1);
+		measure_run(op, run->directory, "frozen");
 		log_line(LOG_LEVEL_WARNING, "sync.frozen", "run", run->row->id,
 		    "losing", op_printf(op, "%lld", (long long)run->counts.losing),
 		    "limit", op_printf(op, "%lld", (long long)run->counts.limit), NULL);
@@ -204,8 +203,8 @@ step_apply(struct op *op, struct run *run)
 		return rc;
 	run->row->state = "done";
 	run->row->finished_ms = op->now_ms;
-	metric_add(METRIC_sync_runs_total, 1);
-	metric_set(METRIC_sync_last_success_timestamp_ms, op->now_ms);
+	measure_run(op, run->directory, "done");
+	measure_changes(run);
 	return 0;
 }
 
@@ -385,7 +384,7 @@ record_failure(struct op *op, struct run *run, const char *sentence)
 			log_line(LOG_LEVEL_WARNING, "sync.not_cleaned", "run", now->id, "why", op_failure(own), NULL);
 	}
 	log_line(LOG_LEVEL_WARNING, "sync.failed", "directory", directory, "run", run->row->id, "why", sentence, NULL);
-	metric_add(METRIC_sync_failed_total, 1);
+	measure_run(own, run->directory, "failed");
 	op_end(own);
 }
 

@@ -230,11 +230,17 @@ class Stage:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=10) as answer:
             return answer.read().decode()
 
-    def metric(self, name):
+    def metric(self, name, **labels):
+        """The number of a series, or the sum of those that have these labels; 0 when a series has not begun."""
+        total, known = 0.0, False
         for line in self.ops("/metrics").splitlines():
-            if line.startswith(f"keyward_{name} "):
-                return float(line.split()[1])
-        raise Failure(f"no metric {name}")
+            known = known or line.startswith(f"# TYPE keyward_{name} ") or line.startswith(f"# TYPE {name} ")
+            series, _, value = line.rpartition(" ")
+            if series.removeprefix("keyward_").partition("{")[0] == name and all(f'{key}="{word}"' in series for key, word in labels.items()):
+                total += float(value)
+        if not known:
+            raise Failure(f"no metric {name}")
+        return total
 
     # ---- the command line
 

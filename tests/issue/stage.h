@@ -149,7 +149,7 @@ stage_objects(struct op *op)
 static int
 stage_person_body(struct op *op, void *arg)
 {
-	return users_change(op, arg, 1, &(struct change_source){ "sync", "test" });
+	return users_change(op, arg, 1, &(struct change_source){ .kind = "sync", .id = "test" });
 }
 
 struct stage_session {

@@ -4,7 +4,7 @@
 
 TestSuite(user, .init = clinic_open, .fini = house_close, .timeout = 60);
 
-static const struct change_source by_sync = { "sync", "run" };
+static const struct change_source by_sync = { .kind = "sync", .id = "run" };
 
 struct act {
 	struct user_change *v;

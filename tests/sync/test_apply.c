@@ -170,7 +170,7 @@ Test(apply, disabled_and_expired_lose_their_roles_only_by_rules)
 static int
 sign_in_body(struct op *o, void *arg)
 {
-	static const struct change_source login = { "login", "session" };
+	static const struct change_source login = { .kind = "login", .id = "session" };
 
 	return users_change(o, arg, 1, &login);
 }
