@@ -68,7 +68,8 @@ measure_changes(const struct run *run)
 	const char *name = run->directory ? run->directory->body->name : NULL;
 	const struct { const char *kind; int64_t n; } changes[] = {
 		{ "create", run->counts.create }, { "change", run->counts.change }, { "disable", run->counts.disable },
-		{ "enable", run->counts.enable }, { "grant", run->counts.grant }, { "end", run->counts.end }, { "member", run->counts.member },
+		{ "enable", run->counts.enable }, { "grant", run->counts.grant }, { "end", run->counts.end },
+		{ "member", run->counts.member },
 	};
 
 	for (size_t i = 0; i < countof(changes); i++)
