@@ -112,7 +112,7 @@ int http_renew(struct op *op, struct http_server *server, bool is_forced) MUST_C
 bool http_certificate(struct http_server *server, struct http_certificate_facts *ret);
 /* Stops accepting; requests under way go on. */
 void http_quiesce(struct http_server *server);
-/* Waits at most wait_ms for requests under way, then closes everything. */
+/* Waits at most wait_ms for requests under way and for those who have just connected, then closes everything. */
 void http_close(struct http_server *server, int64_t wait_ms);
 /* A handler has been on a loop for longer than wait_ms: nothing on a loop may block, for it blocks all connections of that loop. */
 bool http_is_stuck(struct http_server *server, int64_t wait_ms);

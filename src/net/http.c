@@ -23,6 +23,8 @@
 
 #define CONNECTION_MEMORY_BYTES (32u << 10)
 #define SWEEP_MS 500
+#define KEPT_LINGER_MS 500
+#define NEW_LINGER_MS 3000
 /* RFC 9325 3.1.1, 4.2: TLS 1.2 and 1.3, forward secrecy, no CBC with SHA-1 */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-SHA1:-AES-128-CBC:-AES-256-CBC:%SERVER_PRECEDENCE"
 
@@ -109,7 +111,8 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_Conn
 		c->is_unix = server->is_unix;
 		c->peer_uid = c->is_unix ? http_peer_uid(c->fd) : UINT32_MAX;
 		http_address(c->is_unix ? NULL : MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, c->address);
-		c->deadline_ms = time_monotonic_ms() + server->head_deadline_ms;
+		c->since_ms = time_monotonic_ms();
+		c->deadline_ms = c->since_ms + server->head_deadline_ms;
 		*state = c;
 		pthread_mutex_lock(&server->lock);
 		c->next = server->connections;
@@ -308,6 +311,7 @@ http_quiesce(struct http_server *server)
 {
 	int fd;
 
+	server->quiet_since_ms = time_monotonic_ms();
 	server->is_quiet = true;
 	fd = MHD_quiesce_daemon(server->daemon);
 	if (fd >= 0)
@@ -315,6 +319,22 @@ http_quiesce(struct http_server *server)
 	server->fd = -1;
 	if (server->unix_path)
 		unlink(server->unix_path);
+}
+
+/*
+ * Somebody waits for an answer, or is about to ask: who has just connected (his handshake or head is on its way), and for a moment
+ * everybody on a kept connection, where a request may be on the wire already.
+ */
+static bool
+is_wanted(struct http_server *server, int64_t now_ms)
+{
+	bool is_lingering = now_ms - server->quiet_since_ms < KEPT_LINGER_MS, is_wanted = server->under_way > 0;
+
+	pthread_mutex_lock(&server->lock);
+	for (struct http_connection *c = server->connections; c && !is_wanted; c = c->next)
+		is_wanted = is_lingering || (!c->has_answer && now_ms - c->since_ms < NEW_LINGER_MS);
+	pthread_mutex_unlock(&server->lock);
+	return is_wanted;
 }
 
 static void
@@ -336,7 +356,7 @@ http_close(struct http_server *server, int64_t wait_ms)
 		return;
 	if (!server->is_quiet)
 		http_quiesce(server);
-	while (server->under_way > 0 && time_monotonic_ms() < until)
+	while (is_wanted(server, time_monotonic_ms()) && time_monotonic_ms() < until)
 		usleep(5000);
 	stop_sweeper(server);
 	/* libmicrohttpd must not be stopped while it has suspended connections: then it is left to the end of the process */

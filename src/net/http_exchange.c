@@ -331,6 +331,7 @@ http_exchange_end(void *cls, struct MHD_Connection *connection, void **state, en
 		x->server->suspended--;
 	if (x->has_head)
 		x->server->under_way--;
+	x->peer->has_answer = true;
 	/* the next request on this connection has as long for its head */
 	exchange_until(x, x->server->head_deadline_ms);
 	*state = NULL;

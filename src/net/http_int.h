@@ -29,6 +29,8 @@ struct http_connection {
 	struct http_server *server;
 	int fd;
 	_Atomic int64_t deadline_ms;    /* monotonic; cut when it has passed; TIME_NEVER_MS while a handler works */
+	int64_t since_ms;               /* monotonic */
+	_Atomic bool has_answer;        /* at least one request was answered */
 	_Atomic int64_t on_loop_since_ms;       /* monotonic: a handler runs on the loop; 0: none does */
 	struct http_certificate *certificate;   /* shown at the handshake; a reference */
 	uint32_t peer_uid;
@@ -51,7 +53,8 @@ struct http_server {
 	struct http_certificate *certificate;   /* under the lock; NULL: plain HTTP, for ever */
 	_Atomic int under_way;          /* requests from the end of the head to the end of the answer */
 	_Atomic int suspended;          /* of these, on lanes */
-	_Atomic bool is_quiet;          /* no new requests on old connections */
+	_Atomic bool is_quiet;          /* nobody new; whoever is there is told to leave with his answer */
+	int64_t quiet_since_ms;
 	pthread_mutex_t lock;           /* of the members below */
 	pthread_cond_t wake;
 	struct http_connection *connections;
