@@ -21,12 +21,24 @@
 #include "base/text.h"
 
 /* There is no clear text: a directory without TLS is refused (RFC 4513 6.3.1). */
-enum ldap_tls { LDAP_TLS_LDAPS, LDAP_TLS_START };
+enum ldap_tls {
+	LDAP_TLS_LDAPS,
+	LDAP_TLS_START,
+	LDAP_SEAL_KERBEROS,             /* no TLS: ldap_link_open signs in by Kerberos, which then encrypts and signs each byte (RFC 4752) */
+};
+
+/* Whose ticket, for LDAP_SEAL_KERBEROS. */
+struct ldap_kerberos {
+	const char *principal;          /* "keyward@CLINIC.TEST" */
+	const char *keytab;             /* reference to the file (base/secret.h) with its key */
+	const char *kdc;                /* host[:port]; NULL: port 88 of the directory's host */
+};
 
 struct ldap_options {
 	const char *url;                /* ldaps://host[:port], ldap://host[:port] with LDAP_TLS_START */
 	enum ldap_tls tls;
 	const char *ca_pem;             /* certificates that the server's must lead to, PEM; NULL or "": the system's */
+	const struct ldap_kerberos *kerberos;   /* with LDAP_SEAL_KERBEROS */
 	int64_t timeout_ms;             /* of each exchange (a page of a search is one); 0: 10 s.  The op's deadline holds besides */
 };
 
@@ -35,7 +47,8 @@ int ldap_url_read(struct op *op, const char *url, bool *ret_is_ldaps, char **ret
 
 struct ldap_link;
 
-/* Connects and secures the connection: certificate chain and name are verified, TLS 1.2 at least.
+/* Connects and secures the connection: certificate chain and name are verified, TLS 1.2 at least.  With LDAP_SEAL_KERBEROS the
+ * server proves by its ticket that it is ldap/host, the connection is encrypted or there is none, and it is bound already.
  * ERR_UNREACHABLE, ERR_DEADLINE, ERR_LDAP_TLS; ERR_INVALID for a URL that is none. */
 int ldap_link_open(struct op *op, const struct ldap_options *options, struct ldap_link **ret) MUST_CHECK;
 void ldap_link_close(struct ldap_link *link);

@@ -130,7 +130,7 @@ ldap_dial(struct op *op, const struct ldap_options *options, int64_t deadline_ms
 	op->deadline_ms = deadline_ms;
 	rc = dial_tcp(op, *ret_host, port, ret_fd);
 	op->deadline_ms = whole;
-	if (rc || is_ldaps)
+	if (rc || options->tls != LDAP_TLS_START)
 		return rc;
 	rc = ldap_start_tls_exchange(op, *ret_fd, deadline_ms);
 	if (rc) {
@@ -244,8 +244,27 @@ check_version(struct op *op, struct ldap_link *link, const char *url)
 	return rc;
 }
 
+/* libldap would dial again by itself after a lost connection, in clear text: it gets an address that leads nowhere. */
 static int
-secure(struct op *op, struct ldap_link *link, const struct ldap_options *options)
+forget_address(struct op *op, struct ldap_link *link)
+{
+	if (ldap_set_option(link->ld, LDAP_OPT_URI, "ldapi://%2Fdev%2Fnull") != LDAP_OPT_SUCCESS)
+		return op_fail(op, ERR_INTERNAL, "libldap keeps the address of the directory");
+	return 0;
+}
+
+static int
+secure_by_kerberos(struct op *op, struct ldap_link *link, const struct ldap_options *options, const char *host)
+{
+	int rc = set_options(op, link, SYSTEM_CA);
+
+	if (rc || (rc = ldap_io_attach(op, link)) < 0 || (rc = forget_address(op, link)) < 0)
+		return rc;
+	return ldap_gssapi_secure(op, link, options, host);
+}
+
+static int
+secure_by_tls(struct op *op, struct ldap_link *link, const struct ldap_options *options)
 {
 	int code, rc = make_tls_context(op, link, options->ca_pem);
 
@@ -254,12 +273,8 @@ secure(struct op *op, struct ldap_link *link, const struct ldap_options *options
 	code = ldap_install_tls(link->ld);      /* verifies chain and name, with REQUIRE_CERT demand */
 	if (code != LDAP_SUCCESS || !ldap_tls_inplace(link->ld))
 		return fail_tls(op, link, options->url, code);
-	if ((rc = check_version(op, link, options->url)) < 0)
-		return rc;
-	/* libldap would dial again by itself after a lost connection, in clear text: it gets an address that leads nowhere. */
-	if (ldap_set_option(link->ld, LDAP_OPT_URI, "ldapi://%2Fdev%2Fnull") != LDAP_OPT_SUCCESS)
-		return op_fail(op, ERR_INTERNAL, "libldap keeps the address of the directory");
-	return 0;
+	rc = check_version(op, link, options->url);
+	return rc ? rc : forget_address(op, link);
 }
 
 static struct ldap_link *
@@ -306,8 +321,10 @@ ldap_link_open(struct op *op, const struct ldap_options *options, struct ldap_li
 	if (ldap_init_fd(fd, LDAP_PROTO_TCP, options->url, &link->ld) != LDAP_SUCCESS) {
 		link->ld = NULL;
 		rc = op_fail(op, ERR_INVALID, "libldap does not take the address %s", options->url);
+	} else if (options->tls == LDAP_SEAL_KERBEROS) {
+		rc = secure_by_kerberos(op, link, options, host);
 	} else {
-		rc = secure(op, link, options);
+		rc = secure_by_tls(op, link, options);
 	}
 	if (rc) {
 		link->is_dead = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside the LDAP client.  Read in this order: ldap_io.c (bytes and deadlines), ldap_start.c (StartTLS by hand), ldap.c (open,
- * TLS, results), ldap_bind.c, ldap_search.c, ldap_root.c.  Apart: ldap_dn.c (names, no connection), ldap_peek.c
+ * TLS, results), ldap_bind.c, ldap_search.c, ldap_root.c.  Instead of TLS: kerberos.c (a ticket), ldap_gssapi.c.  Apart: ldap_dn.c (names, no connection), ldap_peek.c
  * (certificates), ldap_pool.c.
  */
 #ifndef KW_NET_LDAP_INT_H
@@ -31,6 +31,8 @@ struct ldap_link {
 	LDAP *ld;
 	struct ldap_io io;
 	int64_t timeout_ms;
+	int64_t good_until_ms;          /* monotonic; end of the Kerberos ticket, 0: none */
+	struct ldap_seal *seal;         /* owned by libldap's sockbuf; NULL with TLS */
 	bool is_dead;
 };
 
@@ -44,6 +46,10 @@ int ldap_io_write(struct op *op, int fd, int64_t deadline_ms, const void *data, 
 
 /* Connects to the URL's host within the deadline.  The URL and tls must agree. */
 int ldap_dial(struct op *op, const struct ldap_options *options, int64_t deadline_ms, int *ret_fd, char **ret_host);
+/* Signs in by Kerberos and puts encryption above io; whatever fails, the link must be closed. */
+int ldap_gssapi_secure(struct op *op, struct ldap_link *link, const struct ldap_options *options, const char *host);
+/* True when nothing that was decrypted waits to be read.  seal may be NULL. */
+bool ldap_gssapi_is_quiet(const struct ldap_seal *seal);
 /* The StartTLS exchange on a bare socket; afterwards the next byte is TLS. */
 int ldap_start_tls_exchange(struct op *op, int fd, int64_t deadline_ms);
 

@@ -14,6 +14,7 @@
 
 #define SEATS 64
 #define KEY_BYTES 128
+#define TICKET_SPARE_MS 300000
 
 struct kept {
 	struct ldap_link *link;
@@ -150,7 +151,10 @@ is_quiet(const struct ldap_link *link)
 {
 	struct pollfd p = { .fd = link->io.fd, .events = POLLIN };
 
-	return !link->is_dead && link->io.from == link->io.to && poll(&p, 1, 0) == 0;
+	/* a search that goes on until after the ticket's end is cut by the server; what begins then gets a new ticket */
+	if (link->good_until_ms && time_monotonic_ms() > link->good_until_ms - TICKET_SPARE_MS)
+		return false;
+	return !link->is_dead && link->io.from == link->io.to && ldap_gssapi_is_quiet(link->seal) && poll(&p, 1, 0) == 0;
 }
 
 struct ldap_link *
