@@ -24,7 +24,7 @@
 enum ldap_tls {
 	LDAP_TLS_LDAPS,
 	LDAP_TLS_START,
-	LDAP_SEAL_KERBEROS,             /* no TLS: ldap_link_open signs in by Kerberos, which then encrypts and signs each byte (RFC 4752) */
+	LDAP_SEAL_KERBEROS,             /* no TLS: ldap_link_open signs in by Kerberos, which encrypts each byte (RFC 4752) */
 };
 
 /* Whose ticket, for LDAP_SEAL_KERBEROS. */

@@ -36,7 +36,7 @@ struct work {
 };
 
 /* RFC 8429: nothing but AES. */
-static krb5_enctype aes[] = {
+static const krb5_enctype aes[] = {
 	ENCTYPE_AES256_CTS_HMAC_SHA1_96, ENCTYPE_AES256_CTS_HMAC_SHA384_192, ENCTYPE_AES128_CTS_HMAC_SHA1_96,
 	ENCTYPE_AES128_CTS_HMAC_SHA256_128, 0,
 };
@@ -158,10 +158,26 @@ open_keytab(struct op *op, struct work *work, const char *reference)
 	if (work->keytab_fd < 0 || fstat(work->keytab_fd, &file) < 0)
 		return op_fail(op, ERR_CONFIG, "cannot open the keytab %s: %s", path, strerror(errno));
 	if (!S_ISREG(file.st_mode) || (file.st_mode & 077))
-		return op_fail(op, ERR_CONFIG, "the keytab %s must be a file that nobody but its owner may read: chmod 0400 %s", path, path);
+		return op_fail(op, ERR_CONFIG, "the keytab %s must be a file that nobody but its owner may read: chmod 0400 %s", path,
+		    path);
 	/* the file that was looked at, not whatever has its name by now */
 	code = krb5_kt_resolve(work->context, op_printf(op, "FILE:/proc/self/fd/%d", work->keytab_fd), &work->keytab);
 	return code ? fail(op, work, code, ERR_CONFIG, "the keytab cannot be used") : 0;
+}
+
+/* What libkrb5 would find out only after it has asked. */
+static int
+check_keytab(struct op *op, const struct work *work, const char *principal)
+{
+	for (size_t i = 0; aes[i]; i++) {
+		krb5_keytab_entry entry;
+
+		if (krb5_kt_get_entry(work->context, work->keytab, work->client, 0, aes[i], &entry))
+			continue;
+		krb5_free_keytab_entry_contents(work->context, &entry);
+		return 0;
+	}
+	return op_fail(op, ERR_CONFIG, "the keytab has no AES key of %s", principal);
 }
 
 static int
@@ -208,7 +224,10 @@ begin(struct op *op, struct work *work, const struct ldap_kerberos *kerberos, co
 		code = krb5_cc_new_unique(work->context, "MEMORY", NULL, &work->tgt);
 	if (!code)
 		code = krb5_cc_initialize(work->context, work->tgt, work->client);
-	return code ? fail(op, work, code, ERR_INTERNAL, "libkrb5 cannot prepare a question") : open_keytab(op, work, kerberos->keytab);
+	if (code)
+		return fail(op, work, code, ERR_INTERNAL, "libkrb5 cannot prepare a question");
+	rc = open_keytab(op, work, kerberos->keytab);
+	return rc ? rc : check_keytab(op, work, kerberos->principal);
 }
 
 static void
@@ -241,12 +260,12 @@ get_tgt(struct op *op, struct work *work)
 	int rc;
 
 	if (!code) {
-		krb5_get_init_creds_opt_set_etype_list(options, aes, (int)countof(aes) - 1);
+		krb5_get_init_creds_opt_set_etype_list(options, (krb5_enctype *)(uintptr_t)aes, (int)countof(aes) - 1);
 		code = krb5_init_creds_init(work->context, work->client, NULL, NULL, 0, options, &state);
 	}
 	if (!code)
 		code = krb5_init_creds_set_keytab(work->context, state, work->keytab);
-	rc = code ? fail(op, work, code, ERR_CONFIG, "the keytab has no AES key of the principal") : ask(op, work, step_tgt, state, what);
+	rc = code ? fail(op, work, code, ERR_CONFIG, "the keytab cannot be used") : ask(op, work, step_tgt, state, what);
 	if (!rc && ((code = krb5_init_creds_get_creds(work->context, state, &creds)) != 0 ||
 	    (code = krb5_cc_store_cred(work->context, work->tgt, &creds)) != 0))
 		rc = fail(op, work, code, ERR_LDAP, what);

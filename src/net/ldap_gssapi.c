@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The service account by Kerberos: a SASL bind with the mechanism GSSAPI (RFC 4752), after which each byte is encrypted and signed
- * with the key that both ends agreed on.  That takes the place of TLS: Active Directory refuses the one inside the other.  Libsasl's
- * plug-ins are not used: they would choose a mechanism, resolve names and look into the environment by themselves.  Read
- * ldap_gssapi_secure at the end first; the upper half is the layer that seals and opens packets.
+ * with the key that both ends agreed on.  That takes the place of TLS: Active Directory refuses the one inside the other.
+ * Libsasl's plug-ins are not used: they would choose a mechanism, resolve names and look into the environment by themselves.
+ * Read ldap_gssapi_secure at the end first; the upper half is the layer that seals and opens packets.
  */
 #include "ldap_int.h"
 
@@ -216,7 +216,8 @@ fail(struct op *op, OM_uint32 major, OM_uint32 minor, const char *what)
 	gss_display_status(&unused, major, GSS_C_GSS_CODE, GSS_C_NO_OID, &more, &general);
 	more = 0;
 	gss_display_status(&unused, minor, GSS_C_MECH_CODE, (gss_OID)(uintptr_t)&krb5_mechanism, &more, &special);
-	rc = op_fail(op, ERR_LDAP, "%s: %.*s: %.*s", what, (int)general.length, (char *)general.value, (int)special.length, (char *)special.value);
+	rc = op_fail(op, ERR_LDAP, "%s: %.*s: %.*s", what, (int)general.length, (char *)general.value, (int)special.length,
+	    (char *)special.value);
 	gss_release_buffer(&unused, &general);
 	gss_release_buffer(&unused, &special);
 	return rc;
@@ -240,8 +241,8 @@ round_trip(struct op *op, struct ldap_link *link, const gss_buffer_desc *token, 
 		rc = ldap_link_fail(op, link, LDAP_DECODING_ERROR, "a Kerberos bind was answered by something else");
 	/* RFC 4752 3.1: a yes before the layers are agreed on would leave the connection open to anybody on the way */
 	else if (code != wanted)
-		rc = op_fail(op, ERR_LDAP, "the directory %s: %s (%d) %s",
-		    code == LDAP_SUCCESS ? "said yes to a Kerberos bind before it proved who it is" : "refuses its service account's Kerberos bind",
+		rc = op_fail(op, ERR_LDAP, "the directory %s: %s (%d) %s", code == LDAP_SUCCESS ?
+		    "said yes to a Kerberos bind before it proved who it is" : "refuses its service account's Kerberos bind",
 		    ldap_err2string(code), code, ldap_words(op, words));
 	else if (ldap_parse_sasl_bind_result(link->ld, message, &theirs, 0) == LDAP_DECODING_ERROR)
 		rc = ldap_link_fail(op, link, LDAP_DECODING_ERROR, "the answer to a Kerberos bind cannot be read");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Inside the LDAP client.  Read in this order: ldap_io.c (bytes and deadlines), ldap_start.c (StartTLS by hand), ldap.c (open,
- * TLS, results), ldap_bind.c, ldap_search.c, ldap_root.c.  Instead of TLS: kerberos.c (a ticket), ldap_gssapi.c.  Apart: ldap_dn.c (names, no connection), ldap_peek.c
- * (certificates), ldap_pool.c.
+ * TLS, results), ldap_bind.c, ldap_search.c, ldap_root.c.  Instead of TLS: kerberos.c (a ticket), ldap_gssapi.c.  Apart:
+ * ldap_dn.c (names, no connection), ldap_peek.c (certificates), ldap_pool.c.
  */
 #ifndef KW_NET_LDAP_INT_H
 #define KW_NET_LDAP_INT_H
