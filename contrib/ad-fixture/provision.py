@@ -114,7 +114,7 @@ class Domain:
         dn = self.dn("people", cn)
         self.add_account(dn, person["login"], os.environ["SAMPLE_PASSWORD"], sn=person["family"][:NAME_MAX], givenName=person["given"][:NAME_MAX],
                          displayName=person["display_name"], mail=person["mail"], title=person["title"],
-                         employeeNumber=person["employee_number"], employeeType=marks.get("employeeType"), telephoneNumber=person["phone"])
+                         employeeID=person["employee_number"], employeeNumber=person["employee_number"], employeeType=marks.get("employeeType"), telephoneNumber=person["phone"])
         self.states(dn, marks, now)
         return dn
 
@@ -178,7 +178,7 @@ class Domain:
             dn = f"CN={login},OU=bulk,OU=people,{SUFFIX}"
             self.add(ldb.Dn(self.db, dn), objectClass="user", sAMAccountName=login, userPrincipalName=f"{login}@clinic.test", sn=f"Member{i}",
                      givenName="Staff", displayName=f"Staff Member {i}", mail=f"{login}@clinic.test", title="Registered Nurse",
-                     employeeNumber=f"B{i}", telephoneNumber=f"+1 555 {1000000 + i}", userAccountControl=str(NORMAL | 0x20))
+                     employeeID=f"B{i}", telephoneNumber=f"+1 555 {1000000 + i}", userAccountControl=str(NORMAL | 0x20))
             for group in ("bulk-all", f"bulk-site-{i % 20}", f"bulk-{jobs[i % 5]}", f"bulk-dept-{i * 7 % 100}", f"bulk-team-{i * 13 % 500}"):
                 members.setdefault(group, []).append(dn)
         self.groups(members)

@@ -71,6 +71,7 @@ struct object_change {
 	const struct node *where;       /* its place in a file; may be NULL */
 	enum object_action action;      /* out */
 	const char *id;                 /* out; of a dry run NULL for new ones */
+	bool forgets_password;          /* out: a directory's address changed, and no new password came with it */
 	const json_t *before, *after;   /* out: the bodies, NULL where there is none */
 };
 

@@ -41,6 +41,8 @@ int db_object_end(struct op *op, const char *id) MUST_CHECK;
 /* Ends the version before and records the next one, both at op->now_ms.  source: who did it (object_versions.source_kind). */
 int db_object_put_version(struct op *op, const char *object_id, int64_t version, const char *body,
     const char *source_kind, const char *source_id) MUST_CHECK;
+/* Ends the secret; *ret_n: 1, or 0 when there was none. */
+int db_object_end_secret(struct op *op, const char *object_id, const char *purpose, int64_t *ret_n) MUST_CHECK;
 /* Ends the secret before and records this one. */
 int db_object_put_secret(struct op *op, const struct object_secret_row *secret) MUST_CHECK;
 /* The same secret sealed under another master key, in place: the one thing about a secret that may change. */

@@ -156,6 +156,24 @@ body_json(struct op *op, enum object_kind kind, const void *body)
 	return body ? shape_write(op, kinds[kind].shape(), body) : NULL;
 }
 
+/*
+ * OWASP ASVS 13.3.1: a password saved for one server is not for another.  Whoever may write the object could else have it sent to a
+ * server of his own, although nobody is ever shown it.
+ */
+static bool
+forgets_password(const struct object_change *change)
+{
+	static const char *const whereto[] = { "url", "starttls", "ca" };
+	bool is_elsewhere = false;
+
+	for (size_t i = 0; i < countof(whereto); i++) {
+		const json_t *before = json_object_get(change->before, whereto[i]), *after = json_object_get(change->after, whereto[i]);
+
+		is_elsewhere = is_elsewhere || (before != after && (!before || !after || !json_equal(before, after)));
+	}
+	return change->kind == OBJECT_DIRECTORY && change->action == OBJECT_CHANGE && is_elsewhere && !change->secret;
+}
+
 /* What a change means for the set; the set then holds the object as it will be. */
 static int
 change_apply(struct op *op, struct work *work, struct object_change *change, struct problems *problems)
@@ -193,6 +211,7 @@ change_apply(struct op *op, struct work *work, struct object_change *change, str
 		change->action = OBJECT_CREATE;
 	else
 		change->action = json_equal(change->before, change->after) ? OBJECT_UNCHANGED : OBJECT_CHANGE;
+	change->forgets_password = forgets_password(change);
 	return 0;
 }
 
@@ -305,6 +324,18 @@ write_secret(struct op *op, const struct object_change *change, const char *name
 	    FACT("purpose", row.purpose)));
 }
 
+static int
+forget_password(struct op *op, const struct object_change *change, const char *name)
+{
+	int64_t n = 0;
+	int rc = change->forgets_password ? db_object_end_secret(op, change->id, "bind_password", &n) : 0;
+
+	if (rc || !n)
+		return rc;
+	return audit_record(op, EV_SECRET_FORGOTTEN, change->id,
+	    FACTS(FACT("kind", kinds[change->kind].name), FACT("name", name), FACT("purpose", "bind_password")));
+}
+
 /* RFC 9700 has no word on it, but an application that is gone must not go on with its refresh tokens. */
 static void
 tell_ended(struct op *op, void *arg)
@@ -378,6 +409,8 @@ change_write(struct op *op, struct work *work, struct object_change *change)
 		return write_removal(op, change);
 	if (change->action != OBJECT_UNCHANGED)
 		rc = write_version(op, work, change);
+	if (!rc)
+		rc = forget_password(op, change, object_name(change->kind, change->body));
 	return rc ? rc : write_secret(op, change, object_name(change->kind, change->body));
 }
 

@@ -155,6 +155,12 @@ db_object_put_version(struct op *op, const char *object_id, int64_t version, con
 }
 
 int
+db_object_end_secret(struct op *op, const char *object_id, const char *purpose, int64_t *ret_n)
+{
+	return db_exec(op, &object_secret_end, ARGS(TEXT_(object_id), TEXT_(purpose), INT_(op->now_ms)), ret_n);
+}
+
+int
 db_object_put_secret(struct op *op, const struct object_secret_row *secret)
 {
 	int rc = db_exec(op, &object_secret_end, ARGS(TEXT_(secret->object_id), TEXT_(secret->purpose), INT_(op->now_ms)), NULL);

@@ -8,9 +8,12 @@
         code, memory = authorize(stage.browser(), app, "akeller", stage.password)
         stage.check("it did", code)
 
+Stage(directory="ad") has Samba's Active Directory instead of OpenLDAP, with the same people and passwords; directory=None has none.
+
 Every point is a TAP line.  All of it lives in a temporary folder and on free loopback ports, and goes with the test.
 KEYWARD_FLOW_KEEP=1 keeps the folder; its name is printed.
 """
+import base64
 import json
 import os
 import shutil
@@ -31,7 +34,7 @@ sys.path.insert(0, os.path.join(TOP, "contrib", "lib"))
 from signin import App, Browser, Failure, authorize  # noqa: E402,F401  (tests take them from here)
 
 BUILD = os.environ.get("abs_builddir") or os.path.join(TOP, "build")
-SLAPD = os.path.join(TOP, "contrib", "slapd-fixture", "slapd.sh")
+FIXTURES = {"slapd": os.path.join(TOP, "contrib", "slapd-fixture", "slapd.sh"), "ad": os.path.join(TOP, "contrib", "ad-fixture", "ad.sh")}
 REDIRECT_URI = "https://app.clinic.test/callback"
 
 
@@ -53,12 +56,12 @@ def run(*command, check=True, **options):
 
 
 class Stage:
-    def __init__(self, directory=True, config=None, slapd=()):
+    def __init__(self, directory="slapd", config=None, options=()):
         self.dir = tempfile.mkdtemp(prefix="keyward-flow-", dir="/tmp")
         self.points = self.failed = 0
         self.daemon, self.apps = None, {}
         self.password, self.service_password = "willow-lantern-42", "sync-harbour-77"
-        ldap, ldaps, self.port, self.ops_port = free_ports(4)
+        ldap, ldaps, kdc, self.port, self.ops_port = free_ports(5)
         self.issuer = f"https://localhost:{self.port}"
         self.config_file = self.path("keyward.yaml")
         self.settings = {
@@ -67,7 +70,8 @@ class Stage:
             "socket": self.path("keyward.sock"), "database": self.path("keyward.db"), "master_key": self.path("master.key"),
             "source_url": "https://keyward.test/source", "service_desk": "Service desk, extension 4400", **(config or {})}
         self.ldap = {}
-        self.directory_wanted, self.slapd_options = directory, ("--port", ldap, "--tls-port", ldaps, "--fast", *slapd)
+        self.directory = directory
+        self.options = ("--port", ldap, "--tls-port", ldaps, *(("--kdc-port", kdc) if directory == "ad" else ("--fast",)), *options)
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -103,7 +107,7 @@ class Stage:
                 with open(os.open(self.path(name), os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
                     file.write(word + "\n")
             self.write_config()
-            if self.directory_wanted:
+            if self.directory:
                 self.start_directory()
             return self
         except BaseException:
@@ -120,8 +124,8 @@ class Stage:
         reports = [line for line in self.log().splitlines() if "Sanitizer" in line or "runtime error:" in line]
         if reports:
             self.check("no sanitizer report", False, self.log_tail(60))
-        if self.directory_wanted:
-            subprocess.run([SLAPD, "stop", self.path("slapd")], capture_output=True, check=False)
+        if self.directory:
+            subprocess.run([FIXTURES[self.directory], "stop", self.path("directory")], capture_output=True, check=False)
         print(f"1..{self.points}", flush=True)
         if os.environ.get("KEYWARD_FLOW_KEEP"):
             self.note(f"kept {self.dir}")
@@ -155,25 +159,46 @@ class Stage:
 
     def start_directory(self):
         env = {**os.environ, "SAMPLE_PASSWORD": self.password, "SERVICE_PASSWORD": self.service_password}
-        run(SLAPD, "start", self.path("slapd"), *self.slapd_options, env=env, stdin=subprocess.DEVNULL)
-        for line in run(SLAPD, "env", self.path("slapd")).stdout.splitlines():
+        fixture = FIXTURES[self.directory]
+        run(fixture, "start", self.path("directory"), *self.options, env=env, stdin=subprocess.DEVNULL)
+        for line in run(fixture, "env", self.path("directory")).stdout.splitlines():
             name, _, value = line.partition("=")
             self.ldap[name] = value
 
     def stop_directory(self):
-        run(SLAPD, "stop", self.path("slapd"))
+        run(FIXTURES[self.directory], "stop", self.path("directory"))
+
+    def as_administrator(self, program, *words, **more):
+        return run(program, "-x", "-H", self.ldap["LDAPS_URI"], "-D", self.ldap["LDAP_ADMIN_DN"], "-w", self.ldap["LDAP_ADMIN_PASSWORD"],
+                   *words, env={**os.environ, "LDAPTLS_CACERT": self.ldap["LDAP_CA"]}, **more)
 
     def modify(self, ldif, program="ldapmodify"):
         """Changes the directory as its administrator."""
-        return run(program, "-x", "-H", self.ldap["LDAP_URI"], "-D", self.ldap["LDAP_ADMIN_DN"], "-w", self.ldap["LDAP_ADMIN_PASSWORD"],
-                   "-e", "!relax", input=ldif)
+        return self.as_administrator(program, *(("-e", "!relax") if self.directory == "slapd" else ()), input=ldif)
+
+    def modify_locally(self, ldif):
+        """Active Directory only: what nobody may change over the network."""
+        with open(self.path("local.ldif"), "w") as file:
+            file.write(ldif)
+        return run(FIXTURES["ad"], "local", self.path("directory"), self.path("local.ldif"))
 
     def search(self, text, *attributes):
-        return run("ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", self.ldap["LDAP_URI"], "-D", self.ldap["LDAP_ADMIN_DN"],
-                   "-w", self.ldap["LDAP_ADMIN_PASSWORD"], "-b", self.ldap["LDAP_BASE"], text, *attributes).stdout
+        return self.as_administrator("ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-b", self.ldap["LDAP_BASE"], text, *attributes).stdout
 
     def dn(self, login):
+        if self.directory == "ad":
+            found = self.values(f"(sAMAccountName={login})", "dn")[0]
+            return found.decode() if isinstance(found, bytes) else found
         return f"uid={login},ou=people,{self.ldap['LDAP_BASE']}"
+
+    def values(self, text, attribute):
+        """The values of an attribute in what a search finds; those that LDIF writes in base64 as bytes."""
+        found = []
+        for line in self.search(text, attribute).splitlines():
+            name, _, value = line.partition(":")
+            if name.lower() == attribute.lower():
+                found.append(base64.b64decode(value[1:]) if value.startswith(":") else value.strip())
+        return found
 
     # ---- the daemon
 
