@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # The Debian 12 packages, by what needs them; doc/dependencies.md says why.  To be sourced.
-BUILD_PACKAGES="build-essential autoconf automake pkg-config libjansson-dev libyaml-dev libssl-dev libsodium-dev libsqlite3-dev
+BUILD_PACKAGES="build-essential autoconf automake pkg-config libjansson-dev libyaml-dev libssl-dev libsodium-dev libsqlite3-dev libpq-dev
   libmicrohttpd-dev libldap-dev libgnutls28-dev libkrb5-dev libunistring-dev libcurl4-openssl-dev sqlite3"
 QUICKSTART_PACKAGES="slapd ldap-utils openssl curl jq python3 python3-jwt python3-cryptography procps"
 # contrib/ad-fixture: Samba as a domain controller, its Python bindings, and Kerberos' tools
 AD_PACKAGES="samba samba-ad-provision samba-dsdb-modules python3-samba ldb-tools krb5-user"
-CHECK_PACKAGES="libcriterion-dev libjwt-dev libpq-dev postgresql nginx-light apache2-bin libapache2-mod-auth-openidc nodejs node-jose
+CHECK_PACKAGES="libcriterion-dev libjwt-dev postgresql nginx-light apache2-bin libapache2-mod-auth-openidc nodejs node-jose
   chromium valgrind wrk xz-utils strace systemd"
 
 # Installs those of the packages that are missing.

@@ -78,6 +78,15 @@ int db_claim(struct op *op, struct db *db) MUST_CHECK;
 bool db_is_broken(struct db *db);
 /* The smallest read that reaches the tables: 0 when the database answers.  What the watchdog asks (src/pulse.c). */
 int db_pulse(struct op *op) MUST_CHECK;
+/*
+ * False while nobody may be answered from memory: this process is not sure that the database is still its own, or a commit is
+ * neither known to have happened nor known to have failed.
+ */
+bool db_may_answer(struct db *db);
+/* settled(arg) runs whenever such a commit is known at last, on any thread: what is kept in memory has to be emptied. */
+void db_on_settled(struct db *db, void (*settled)(void *arg), void *arg);
+/* How many threads can use it at a time; 0: no opinion. */
+int db_threads(const struct db *db);
 /* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */
 int db_migrate(struct op *op, struct db *db) MUST_CHECK;
 /* The schema that the database has (0: none yet), and the one that this program would make of it. */

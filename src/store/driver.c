@@ -9,11 +9,16 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/metric.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "store/driver_int.h"
 
-#define TRIES_MAX 5
+#define TRIES_MAX 20
+#define LONG_OP_MS 30000                /* work with more time than this is no request */
 
 enum run_kind { RUN_READ, RUN_WRITE, RUN_LAST };
 
@@ -105,6 +110,25 @@ bool
 db_is_broken(struct db *db)
 {
 	return db->engine->is_broken(db);
+}
+
+bool
+db_may_answer(struct db *db)
+{
+	return !db->engine->may_answer || db->engine->may_answer(db);
+}
+
+void
+db_on_settled(struct db *db, void (*settled)(void *), void *arg)
+{
+	db->on_settled_arg = arg;
+	db->on_settled = settled;
+}
+
+int
+db_threads(const struct db *db)
+{
+	return db->engine->writers;
 }
 
 bool
@@ -231,21 +255,47 @@ run_once(struct op *op, struct db *db, enum run_kind kind, int (*body)(struct op
 	return rc;
 }
 
+/* Those who met each other should not meet again: 1 to 2 ms, then twice that, up to 64. */
+static void
+back_off(struct op *op, int tries)
+{
+	struct timespec now;
+	int64_t us = 1000ll << (tries < 6 ? tries : 6), left_us = op_left_ms(op) * 1000;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	us += now.tv_nsec / 1000 % us;
+	usleep((useconds_t)(us < left_us ? us : left_us));
+}
+
+/* A request must not wait for a database for as long as it may wait for a directory. */
+static int64_t
+narrow(const struct op *op)
+{
+	const struct db_engine *engine = op->svc->db->engine;
+	int64_t left = op_left_ms(op), limit = left > LONG_OP_MS ? engine->long_ms : engine->short_ms;
+
+	return limit && limit < left ? time_monotonic_ms() + limit : op->deadline_ms;
+}
+
 static int
 run(struct op *op, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
 {
-	int rc = 0;
+	int64_t deadline_ms = op->deadline_ms;
+	int tries = 0, rc;
 
 	assert(!op->txn && !op->ride);
-	for (int i = 0; i < TRIES_MAX; i++) {
-		rc = run_once(op, op->svc->db, kind, body, arg);
-		if (rc != ERR_RETRY_TRANSACTION)
-			return rc;
+	op->deadline_ms = narrow(op);
+	while ((rc = run_once(op, op->svc->db, kind, body, arg)) == ERR_RETRY_TRANSACTION) {
 		op_forgive(op);
-		if (!op_left_ms(op))
+		metric_add(METRIC_db_retries_total, 1);
+		back_off(op, tries);
+		if (++tries == TRIES_MAX || !op_left_ms(op)) {
+			rc = op_fail(op, ERR_BUSY, "the database asked %d times to begin again", tries);
 			break;
+		}
 	}
-	return op_fail(op, ERR_BUSY, "the database asked %d times to begin again", TRIES_MAX);
+	op->deadline_ms = deadline_ms;
+	return rc;
 }
 
 int

@@ -36,6 +36,7 @@ struct db_engine {
 	void (*close)(struct db *db);
 	int (*claim)(struct op *op, struct db *db);     /* NULL: several processes may share it */
 	bool (*is_broken)(struct db *db);
+	bool (*may_answer)(struct db *db);      /* NULL: always */
 	bool (*is_wanted)(struct db *db);       /* writers wait for the one who asks; NULL: they never do */
 	int (*begin)(struct op *op, struct db *db, bool is_write, struct db_txn **ret);
 	/* Commits for rc 0, else takes everything of this transaction back.  Returns rc or the failure of the commit. */
@@ -50,6 +51,10 @@ struct db_engine {
 	struct db_value (*value)(struct db_rows *rows, int column);
 	/* Several statements without parameters: a migration. */
 	int (*script)(struct op *op, struct db_txn *txn, const char *text);
+	const char *own_schema;         /* tables of the engine itself, made before the first step; NULL: none */
+	/* How long one db_run or db_read may take, for a request and for longer work; 0: as long as the op. */
+	int short_ms, long_ms;
+	int writers;                    /* how many can write side by side; 0: one */
 	/* A copy of the database beside it, before migrating from version; may be NULL. */
 	int (*copy)(struct op *op, struct db *db, int version);
 	/* Fills what it knows of the health; may be NULL. */
@@ -61,6 +66,8 @@ struct db_engine {
 /* Head of every engine's database. */
 struct db {
 	const struct db_engine *engine;
+	void (*on_settled)(void *arg);  /* db_on_settled */
+	void *on_settled_arg;
 };
 
 /* The outcome of a transaction that was ended by end_later. */

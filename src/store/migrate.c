@@ -43,8 +43,11 @@ static int
 begin_body(struct op *op, void *arg)
 {
 	struct db_rows *rows;
-	int rc = op->txn->db->engine->script(op, op->txn, expand(op, op->txn->db->engine, schema_steps[0].text));
+	const struct db_engine *engine = op->txn->db->engine;
+	int rc = engine->own_schema ? engine->script(op, op->txn, engine->own_schema) : 0;
 
+	if (!rc)
+		rc = engine->script(op, op->txn, expand(op, engine, schema_steps[0].text));
 	if (rc)
 		return rc;
 	rc = db_query(op, &migrations_last, NO_ARGS, &rows);

@@ -16,9 +16,11 @@ KEYWARD_FLOW_KEEP=1 keeps the folder; its name is printed.
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,9 @@ from signin import App, Browser, Failure, authorize  # noqa: E402,F401  (tests t
 
 BUILD = os.environ.get("abs_builddir") or os.path.join(TOP, "build")
 FIXTURES = {"slapd": os.path.join(TOP, "contrib", "slapd-fixture", "slapd.sh"), "ad": os.path.join(TOP, "contrib", "ad-fixture", "ad.sh")}
+POSTGRES = os.path.join(TOP, "contrib", "postgres-fixture", "postgres.sh")
+# "sqlite", or "postgresql": then tests/flow/run has started a server in KEYWARD_FLOW_POSTGRES, or the stage starts its own
+ENGINE = os.environ.get("KEYWARD_FLOW_DATABASE") or "sqlite"
 REDIRECT_URI = "https://app.clinic.test/callback"
 
 
@@ -69,6 +74,9 @@ class Stage:
             "ops_listen": f"127.0.0.1:{self.ops_port}", "tls_certificate": self.path("web.pem"), "tls_key": self.path("web.key"),
             "socket": self.path("keyward.sock"), "database": self.path("keyward.db"), "master_key": self.path("master.key"),
             "source_url": "https://keyward.test/source", "service_desk": "Service desk, extension 4400", **(config or {})}
+        self.is_postgres, self.postgres = ENGINE == "postgresql", None
+        if self.is_postgres and "database" not in (config or {}):
+            self._database()
         self.ldap = {}
         self.directory = directory
         self.options = ("--port", ldap, "--tls-port", ldaps, *(("--kdc-port", kdc) if directory == "ad" else ("--fast",)), *options)
@@ -95,6 +103,50 @@ class Stage:
     def note(self, text):
         for line in str(text).splitlines():
             print(f"# {line}", flush=True)
+
+    def skip(self, what, why):
+        """A point that this engine cannot have."""
+        self.points += 1
+        print(f"ok {self.points} - {what} # SKIP {why}", flush=True)
+
+    # ---- the database
+
+    def _database(self, *options):
+        """A fresh database on a throw-away PostgreSQL."""
+        self.postgres = os.environ.get("KEYWARD_FLOW_POSTGRES")
+        self.has_own_postgres = not self.postgres
+        if self.has_own_postgres:
+            self.postgres = tempfile.mkdtemp(prefix="keyward-postgres-", dir="/tmp")
+            os.chmod(self.postgres, 0o755)
+            run(POSTGRES, "start", self.postgres, "--durable", *options, stdin=subprocess.DEVNULL)
+        self.database = f"flow_{os.getpid()}"
+        self.settings["database"] = run(POSTGRES, "database", self.postgres, self.database).stdout.strip()
+
+    def sql(self, text):
+        """Rows of a question to the database behind the daemon's back, as lists of text."""
+        if self.is_postgres:
+            done = run(POSTGRES, "sql", self.postgres, "-d", self.database, "-A", "-t", "-F", "\x1f", "-c", text)
+            return [line.split("\x1f") for line in done.stdout.splitlines()]
+        connection = sqlite3.connect(self.settings["database"])
+        try:
+            return [["" if value is None else str(value) for value in row] for row in connection.execute(text)]
+        finally:
+            connection.close()
+
+    def dump(self):
+        """All that PostgreSQL holds of us, blobs in hexadecimal and as they are."""
+        tables = [row[0] for row in self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        everything = b""
+        for table in tables:
+            rows = run(POSTGRES, "sql", self.postgres, "-d", self.database, "-A", "-t", "-c", f'SELECT * FROM "{table}"').stdout
+            everything += rows.encode() + b"".join(bytes.fromhex(word) for word in re.findall(r"\\x((?:[0-9a-f]{2})+)", rows))
+        return everything
+
+    def _drop_database(self):
+        if self.postgres and self.has_own_postgres:
+            run(POSTGRES, "stop", self.postgres, check=False)
+        elif self.postgres:
+            run(POSTGRES, "drop", self.postgres, self.database, check=False)
 
     # ---- beginning and end
 
@@ -126,6 +178,7 @@ class Stage:
             self.check("no sanitizer report", False, self.log_tail(60))
         if self.directory:
             subprocess.run([FIXTURES[self.directory], "stop", self.path("directory")], capture_output=True, check=False)
+        self._drop_database()
         print(f"1..{self.points}", flush=True)
         if os.environ.get("KEYWARD_FLOW_KEEP"):
             self.note(f"kept {self.dir}")

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * PostgreSQL: a connection of a small pool for each transaction, SERIALIZABLE, run again when the server asks for it.
+ *
+ * Why SERIALIZABLE: the bodies read, decide and write, and were written for one writer at a time.  Here they run side by side, and the
+ * server refuses (40001) whatever could not have happened one after another; the body is then run again, as it was promised that it may be.
+ * Reading alone has a snapshot (REPEATABLE READ), which is what a SQLite reader has.  A commit is one journey, with the row that says
+ * afterwards whether it happened.  Read pg_begin and pg_end, then driver_pg_outcome.c.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/time.h"
+#include "driver_pg_int.h"
+
+#define CLOSE_MS 2000
+
+static int
+pg_begin(struct op *op, struct db *head, bool is_write, struct db_txn **ret)
+{
+	struct pg_db *db = (struct pg_db *)head;
+	struct pg_txn *txn = op_alloc(op, sizeof(*txn));
+	int rc;
+
+	if (!op_left_ms(op))
+		return op_fail(op, ERR_BUSY, "there is no time left for the database");
+	if (!pg_is_held(db))
+		return op_fail(op, ERR_STORE, "the claim on the database could not be renewed in time; it is tried again");
+	txn->head.db = head;
+	txn->head.is_write = is_write;
+	txn->until_ms = op->deadline_ms;
+	rc = pg_take(op, db, txn->until_ms, &txn->connection);
+	*ret = &txn->head;
+	return rc;
+}
+
+/* The answer is read by whoever takes the connection next. */
+static void
+roll_back(struct pg_txn *txn)
+{
+	struct pg_connection *c = txn->connection;
+
+	if (!pg_is_lost(c) && txn->is_begun && !pg_send_end(c, "ROLLBACK"))
+		pg_lose(c);
+}
+
+static int
+pg_end(struct op *op, struct db_txn *head, int rc)
+{
+	struct pg_txn *txn = (struct pg_txn *)head;
+
+	while (txn->rows)
+		pg_finish(&txn->rows->head);
+	/* whatever the body made of it: the server has taken everything back */
+	if (txn->retry && (!rc || txn->retry == ERR_RETRY_TRANSACTION))
+		rc = txn->retry;
+	if (!rc && head->is_write && txn->is_begun)
+		rc = pg_commit(op, txn);
+	else
+		roll_back(txn);
+	pg_give((struct pg_db *)head->db, txn->connection);
+	return rc;
+}
+
+static int
+pg_open(struct op *op, const char *text, struct db **ret)
+{
+	struct pg_dsn dsn = { .n = 0 };
+	struct pg_connection *c;
+	struct pg_db *db;
+	int rc = pg_dsn_read(op, text, &dsn);
+
+	if (rc)
+		return rc;
+	db = pg_db_new(&dsn);
+	/* a first connection, so that a wrong address is told now */
+	rc = pg_take(op, db, op->deadline_ms < time_monotonic_ms() + PG_OPEN_MS ? op->deadline_ms : time_monotonic_ms() + PG_OPEN_MS, &c);
+	if (rc) {
+		db_close(&db->head);
+		return rc;
+	}
+	pg_give(db, c);
+	*ret = &db->head;
+	return 0;
+}
+
+static void
+pg_close(struct db *head)
+{
+	struct pg_db *db = (struct pg_db *)head;
+	struct op *op = op_begin(NULL, NULL);
+	struct pg_connection *c;
+
+	op->deadline_ms = time_monotonic_ms() + CLOSE_MS;
+	pg_release(op, db);
+	op_end(op);
+	pthread_mutex_lock(&db->lock);
+	db->is_closing = true;
+	c = db->idle;
+	db->idle = NULL;
+	pthread_cond_broadcast(&db->tick);
+	pthread_mutex_unlock(&db->lock);
+	while (c) {
+		struct pg_connection *next = c->next;
+
+		pg_connection_close(c);
+		c = next;
+	}
+	pg_db_unref(db);
+}
+
+static bool
+pg_is_broken(struct db *head)
+{
+	return atomic_load(&((struct pg_db *)head)->is_broken);
+}
+
+static bool
+pg_may_answer(struct db *head)
+{
+	struct pg_db *db = (struct pg_db *)head;
+
+	return pg_is_held(db) && !atomic_load(&db->n_doubts);
+}
+
+const struct db_engine db_engine_pg = {
+	.name = "postgresql",
+	.open = pg_open,
+	.close = pg_close,
+	.claim = pg_claim,
+	.is_broken = pg_is_broken,
+	.may_answer = pg_may_answer,
+	.begin = pg_begin,
+	.end = pg_end,
+	.exec = pg_exec,
+	.query = pg_query,
+	.next = pg_next,
+	.finish = pg_finish,
+	.value = pg_value,
+	.script = pg_script,
+	.own_schema = pg_own_schema,
+	.short_ms = PG_SHORT_MS,
+	.long_ms = PG_LONG_MS,
+	.writers = PG_POOL_MAX,
+	/* keys are compared byte by byte, as the program compares them */
+	.type_int = "BIGINT",
+	.type_text = "TEXT COLLATE \"C\"",
+	.type_blob = "BYTEA",
+	.type_strict = "",
+	.type_keyed = "",
+};
