@@ -96,7 +96,7 @@ pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *w
 	if (!result && !pg_is_lost(c)) {
 		/* our own deadline: nothing is cancelled, the socket is closed */
 		pg_lose(c);
-		return fail_transaction(txn, op_fail(op, ERR_BUSY, "%s: the database did not answer in time", what));
+		return fail_transaction(txn, op_fail(op, ERR_STORE, "%s: the database did not answer in time", what));
 	}
 	/* before COMMIT was sent nothing has happened for certain */
 	if (!result || !code || is_farewell(code)) {

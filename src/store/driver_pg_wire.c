@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * One connection to PostgreSQL.  libpq is only ever used without blocking: every wait here ends at a point of the monotonic clock, and who is
- * late closes the socket.  Nothing is ever cancelled: a cancelled COMMIT that waits for a standby turns into a success that is none.
- * A connection stays in libpq's pipeline mode, so that BEGIN, preparation and execution travel together.  Read pg_wait and pg_collect first.
+ * One connection to PostgreSQL.  libpq is only ever used without blocking: every wait here ends at a point of the monotonic clock,
+ * and who is late closes the socket.  Nothing is ever cancelled: a cancelled COMMIT that waits for a standby turns into a success
+ * that is none.  A connection stays in libpq's pipeline mode, so that BEGIN, preparation and execution travel together.  Read
+ * pg_wait and pg_collect first.
  */
 #include <errno.h>
 #include <poll.h>
