@@ -122,7 +122,7 @@ warn_of_end(struct op *op, struct doors *doors)
 
 	if (!http_certificate(doors->servers[DOOR_PUBLIC], &facts))
 		return;
-	metric_set(METRIC_cert_expiry_timestamp_seconds, facts.until_ms / 1000);
+	metric_set_at(METRIC_cert_expiry_timestamp_seconds, LABELS("https"), facts.until_ms);
 	while (near < (int)countof(warnings) && facts.until_ms - op->now_ms <= warnings[near].days * 86400000)
 		near++;
 	if (near > doors->warned)
