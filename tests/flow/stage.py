@@ -308,7 +308,7 @@ class Stage:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=10) as answer:
             return answer.read().decode()
 
-    def metric(self, name, **labels):
+    def metric(self, name, /, **labels):
         """The number of a series, or the sum of those that have these labels; 0 when a series has not begun."""
         total, known = 0.0, False
         for line in self.ops("/metrics").splitlines():
