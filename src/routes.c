@@ -34,6 +34,8 @@ static const struct route rows[] = {
 
 /* From the end of the head to the answer; the op's deadline, which every network call below respects. */
 static const int64_t lane_deadline_ms[LANE_COUNT] = { [LANE_quick] = 10000, [LANE_bind] = 20000, [LANE_sync] = 600000 };
+/* Of a sign-in: somebody waits in front of the page, whatever directories do. */
+#define SIGN_IN_DEADLINE_MS 5000
 
 const struct route *
 routes_all(size_t *ret_n)
@@ -151,6 +153,8 @@ route_lane(struct request *request, size_t *ret_body_cap, int64_t *ret_deadline_
 		*ret_body_cap = match->route->body_cap;
 		if (lane != LANE_INLINE)
 			*ret_deadline_ms = lane_deadline_ms[lane];
+		if (lane == LANE_bind && match->route->face == FACE_PAGE)
+			*ret_deadline_ms = SIGN_IN_DEADLINE_MS;
 	}
 	match->deadline_ms = time_monotonic_ms() + *ret_deadline_ms;
 	return lane;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Kept connections and the bulkhead in front of each directory: at most half of the bind lane waits for one directory, and one
- * that did not answer five times running is left alone for five seconds.  key: the directory's id and version, so that a
+ * that did not answer three times running is left alone for five seconds, and then tried by one.  key: the directory's id and version, so that a
  * changed one starts anew.
  *
  *     rc = ldap_pool_enter(op, pool, key);            // ERR_BUSY, or ERR_UNREACHABLE while the circuit is open
@@ -14,7 +14,7 @@
 #include "net/ldap.h"
 
 #define LDAP_POOL_AT_ONCE 4             /* half of the lane "bind" */
-#define LDAP_POOL_FAILURES 5
+#define LDAP_POOL_FAILURES 3
 #define LDAP_POOL_REST_MS 5000
 #define LDAP_POOL_IDLE_MS 60000         /* a kept link unused for this long is closed */
 

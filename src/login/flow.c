@@ -27,6 +27,7 @@ struct attempt {
 	const struct session *old_session;      /* the browser's session until now; ends */
 	const char *cookie;             /* out */
 	bool is_refused;                /* out: the account may not be used, seen in the transaction */
+	bool is_untold;                 /* out: no directory said whether the password is right */
 	const char *user_id;            /* out */
 };
 
@@ -242,12 +243,13 @@ refuse_outcome(struct op *op, const struct request *request, struct reply *reply
 
 /* A directory could not be asked: said on the page itself, so that what was entered is not lost. */
 static int
-refuse_failure(struct op *op, const struct request *request, struct reply *reply, const struct attempt *a, int code)
+refuse_failure(struct op *op, const struct request *request, struct reply *reply, struct attempt *a, int code)
 {
 	int status = error_row(code)->status;
 
 	if (status < 500)
 		return code;
+	a->is_untold = true;
 	record_refusal(op, a, "directory", true);
 	op_forgive(op);
 	if (status == 503)
@@ -411,7 +413,8 @@ HANDLER(page_login_post)
 	if (throttle_take(op, name_key) < 0)
 		return refuse_throttled(op, request, reply, &a, name_key);
 	rc = verify(op, request, reply, &a);
-	if (a.cookie)
+	/* nobody is locked out because a directory was away */
+	if (a.cookie || a.is_untold)
 		throttle_give_back(op, name_key);
 	return rc;
 }

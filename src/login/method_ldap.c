@@ -10,11 +10,16 @@
 
 #include "audit/audit.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "crypt/random.h"
+
+#define ACCOUNT_MS 500                  /* of a sign-in's time: for the account and the session, after the directories */
+#define SHARE_MIN_MS 100                /* with less, a directory is not asked */
 
 struct search {
 	const char *name;
 	struct method_result *result;
+	int to_ask;                     /* directories, the one being asked included */
 	int found;                      /* different people */
 	bool is_ambiguous;
 	bool is_by_mail;                /* the one found was found by mail */
@@ -46,15 +51,45 @@ add_person(struct op *op, struct search *s, const struct catalog_directory *dire
 	s->result->person_key = key;
 }
 
-static void
+/* What directories may take together: the op's time but for what the account and the session need. */
+static int64_t
+time_for_directories(const struct op *op)
+{
+	int64_t left = op_left_ms(op) - ACCOUNT_MS;
+
+	return left > 0 ? left : 0;
+}
+
+/*
+ * Each directory that is still to be asked gets the same share, and so does the bind behind them: one that hangs costs its own share and
+ * leaves the others theirs.
+ */
+static int
+find_in_time(struct op *op, const struct search *s, const struct catalog_directory *directory, bool by_mail,
+    struct directory_person **ret)
+{
+	int64_t whole = op->deadline_ms, share = time_for_directories(op) / (s->to_ask + 1);
+	int rc;
+
+	/* a directory must not be blamed for the time that others took */
+	if (share < SHARE_MIN_MS)
+		return op_fail(op, ERR_DEADLINE, "there is no time left to ask the directory %s", directory->body->name);
+	op->deadline_ms = time_monotonic_ms() + share;
+	rc = directory_find_person(op, directory, s->name, by_mail, ret);
+	op->deadline_ms = whole;
+	return rc;
+}
+
+/* False when the directory could not tell: then it is not asked again. */
+static bool
 search_directory(struct op *op, struct search *s, const struct catalog_directory *directory, bool by_mail)
 {
 	struct directory_person *person;
-	int rc = directory_find_person(op, directory, s->name, by_mail, &person);
+	int rc = find_in_time(op, s, directory, by_mail, &person);
 
 	if (rc == 0) {
 		add_person(op, s, directory, person, by_mail);
-		return;
+		return true;
 	}
 	if (rc == ERR_AMBIGUOUS) {
 		s->is_ambiguous = true;
@@ -65,6 +100,7 @@ search_directory(struct op *op, struct search *s, const struct catalog_directory
 		s->failure = s->failure ? s->failure : rc;
 	}
 	op_forgive(op);
+	return rc == ERR_NOT_FOUND || rc == ERR_AMBIGUOUS;
 }
 
 struct mail_check {
@@ -129,12 +165,14 @@ method_ldap_find(struct op *op, const char *name, struct method_result *ret)
 	int rc;
 
 	*ret = (struct method_result){ .outcome = METHOD_REFUSED };
+	for (size_t i = 0; i < c->n_directories; i++)
+		s.to_ask += c->directories[i].body->enabled;
 	for (size_t i = 0; i < c->n_directories; i++) {
 		if (!c->directories[i].body->enabled)
 			continue;
-		search_directory(op, &s, &c->directories[i], false);
-		if (has_at)
+		if (search_directory(op, &s, &c->directories[i], false) && has_at)
 			search_directory(op, &s, &c->directories[i], true);
+		s.to_ask--;
 	}
 	rc = check_mail(op, &s);
 	if (rc)
@@ -168,8 +206,8 @@ check_nobody(struct op *op)
 		op_forgive(op);
 }
 
-int
-method_ldap_check(struct op *op, const char *password, struct method_result *result)
+static int
+check_password(struct op *op, const char *password, struct method_result *result)
 {
 	static const struct { enum method_outcome outcome; const char *reason; } meaning[] = {
 		[LDAP_BIND_OK] = { METHOD_OK, "" },
@@ -205,4 +243,18 @@ method_ldap_check(struct op *op, const char *password, struct method_result *res
 	}
 	/* ASVS 6.3.8: groups are read only behind the right password: reading them tells by its time that there is somebody */
 	return result->outcome == METHOD_OK ? directory_read_grants(op, result->person) : 0;
+}
+
+int
+method_ldap_check(struct op *op, const char *password, struct method_result *result)
+{
+	int64_t whole = op->deadline_ms, share = time_for_directories(op);
+	int rc;
+
+	if (share < SHARE_MIN_MS)
+		return op_fail(op, ERR_DEADLINE, "there is no time left to check the password");
+	op->deadline_ms = time_monotonic_ms() + share;
+	rc = check_password(op, password, result);
+	op->deadline_ms = whole;
+	return rc;
 }

@@ -43,7 +43,7 @@ Test(ldap_pool, half_a_lane_waits_for_one_directory_and_others_are_free)
 	cr_assert_eq(enter("slow"), ERR_BUSY);
 }
 
-Test(ldap_pool, five_failures_in_a_row_open_the_circuit)
+Test(ldap_pool, three_failures_in_a_row_open_the_circuit)
 {
 	for (int i = 0; i < LDAP_POOL_FAILURES; i++) {
 		cr_assert_eq(enter("down"), 0);
