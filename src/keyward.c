@@ -89,6 +89,7 @@ run(struct cli *cli, int argc, char **argv)
 	cli->path = cli->command->path;
 	cli->query = json_own(cli->op, json_object());
 	cli->body = json_own(cli->op, json_object());
+	cli->own = json_own(cli->op, json_object());
 	rc = arguments_read(cli, argc - words, argv + words);
 	return rc ? rc : cli->command->run(cli);
 }

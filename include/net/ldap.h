@@ -148,7 +148,17 @@ struct ldap_certificate {
 	const char *subject, *issuer;
 	int64_t not_before_ms, not_after_ms;
 	const char *sha256;             /* hexadecimal */
+	const char *pem;                /* as a file would hold it */
+	const char *names;              /* hosts that it is made for, "a.test, 10.0.0.1"; "" for none */
+	bool is_ca;
 };
+struct ldap_peek {
+	struct ldap_certificate *v;
+	size_t n;
+	const char *problem;            /* why ldap_link_open would not trust it; NULL: it looks good */
+};
+/* The same with a judgement in words; what may be used is decided by ldap_link_open. */
+int ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *ret) MUST_CHECK;
 /* The chain as shown, verified or not: for "directory add".  Works with a connection that ldap_link_open refused for its certificate, too. */
 int ldap_peek_certificates(struct op *op, const struct ldap_options *options, struct ldap_certificate **ret, size_t *ret_n) MUST_CHECK;
 

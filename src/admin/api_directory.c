@@ -60,7 +60,8 @@ look_at_certificates(struct op *op, struct probe *probe)
 	v = op_alloc(op, (n + 1) * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
 		v[i] = (struct shape_certificate_view){
-		    shown[i].subject, shown[i].issuer, shown[i].not_before_ms, shown[i].not_after_ms, shown[i].sha256};
+		    shown[i].subject, shown[i].issuer, shown[i].not_before_ms, shown[i].not_after_ms, shown[i].sha256,
+		    shown[i].names, shown[i].is_ca, NULL};
 		if (shown[i].not_after_ms < op->now_ms + WARN_CERTIFICATE_MS)
 			warn(op, probe,
 			    op_printf(op, "the certificate of %s ends on %s", shown[i].subject, day(op, shown[i].not_after_ms)));
@@ -283,7 +284,7 @@ directory_of(struct op *op, const struct shape_directory_new *in)
 		.base = in->base, .filter = in->filter, .group_base = in->group_base, .group_filter = in->group_filter,
 		.bind_dn = in->bind_dn, .login_attribute = in->login_attribute,
 		.disabled_attribute = in->disabled_attribute, .disabled_value = in->disabled_value,
-		.expires_attribute = in->expires_attribute, .enabled = true,
+		.expires_attribute = in->expires_attribute, .enabled = in->enabled,
 	};
 }
 

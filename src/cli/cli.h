@@ -57,10 +57,13 @@ struct cli {
 	const char *socket;             /* NULL: the configuration's */
 	bool is_json, want_help, want_yes, want_all, is_without_waiting;
 	bool is_quiet;                  /* a failure is an ordinary answer: not printed unless it is final */
+	bool is_silent;                 /* no failure is printed: struct answer has its words */
+	size_t rows_max;                /* of a plan that is shown; 0: all */
 	const char *file;               /* argument of local commands */
 	const char *path;               /* filled, without query */
 	json_t *query;                  /* names and texts */
 	json_t *body;                   /* object; sent unless the method is GET */
+	json_t *own;                    /* what stands in no request: parameters of kind SELF by their targets */
 };
 
 /* command.c */
@@ -88,6 +91,7 @@ struct answer {
 	long status;
 	json_t *json;                   /* NULL when the body is none */
 	const char *text;
+	const char *why;                /* of a failure, in words; may have several lines */
 };
 /* EXIT_DONE for 2xx; else the failure has been printed and its exit code is returned. */
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *query, const json_t *body, struct answer *ret);
@@ -102,6 +106,7 @@ int run_doctor(struct cli *cli);
 int run_config_check(struct cli *cli);
 int run_config_show(struct cli *cli);
 int run_key_create(struct cli *cli);
+int run_setup(struct cli *cli);         /* src/setup */
 
 /* view.c: text on standard output.  Control characters of values are shown as '?', so that no value can steer a terminal. */
 /* The text with every control character (C0, DEL, C1, format) and byte that is no UTF-8 as '?'; in the op. */

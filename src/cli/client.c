@@ -71,7 +71,7 @@ url_of(struct cli *cli, const char *path, const json_t *query)
 
 /* Everything wrong with a request, when it is more than the one thing that detail tells. */
 static void
-print_errors(const json_t *problem)
+add_errors(struct buf *out, const json_t *problem)
 {
 	const json_t *errors = json_object_get(problem, "errors");
 	json_t *error;
@@ -80,41 +80,52 @@ print_errors(const json_t *problem)
 	if (json_array_size(errors) < 2)
 		return;
 	json_array_foreach(errors, i, error)
-		fprintf(stderr, "  %s: %s\n", json_get_text(error, "path"), json_get_text(error, "detail"));
+		buf_printf(out, "\n  %s: %s", json_get_text(error, "path"), json_get_text(error, "detail"));
+}
+
+static void
+tell(struct cli *cli, const struct answer *answer)
+{
+	if (!cli->is_silent)
+		fprintf(stderr, "keyward: %s\n", answer->why);
 }
 
 /* Says what the daemon said, and gives the exit code of it. */
 static int
-fail(struct cli *cli, const struct answer *answer)
+fail(struct cli *cli, struct answer *answer)
 {
 	const char *detail = json_get_text(answer->json, "detail"), *code = json_get_text(answer->json, "code");
+	struct buf why = buf_in(cli->op->mem);
 
-	if (cli->is_quiet && answer->status == 409)
-		return EXIT_FAILED;
 	if (!detail)
 		detail = json_get_text(answer->json, "title");
-	if (cli->is_json && answer->json)
-		printf("%s\n", answer->text);
 	if (detail)
-		fprintf(stderr, "keyward: %s\n", detail);
+		buf_add(&why, detail);
 	else
-		fprintf(stderr, "keyward: the daemon answered with status %ld\n", answer->status);
-	print_errors(answer->json);
+		buf_printf(&why, "the daemon answered with status %ld", answer->status);
+	add_errors(&why, answer->json);
+	answer->why = why.text;
+	if (cli->is_quiet && answer->status == 409)
+		return EXIT_FAILED;
+	if (cli->is_json && answer->json && !cli->is_silent)
+		printf("%s\n", answer->text);
+	tell(cli, answer);
 	if (code && text_equal_ascii_case(code, "guard"))
 		return EXIT_GUARD;
 	return answer->status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED;
 }
 
 static int
-no_daemon(const char *socket, CURLcode code, long os_error)
+no_daemon(struct cli *cli, const char *socket, CURLcode code, long os_error, struct answer *answer)
 {
 	if (os_error == EACCES || os_error == EPERM)
-		fprintf(stderr, "keyward: %s: permission denied; only root and the daemon's user may use it\n", socket);
+		answer->why = op_printf(cli->op, "%s: permission denied; only root and the daemon's user may use it", socket);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
-		fprintf(stderr, "keyward: the daemon at %s did not answer in time\n", socket);
+		answer->why = op_printf(cli->op, "the daemon at %s did not answer in time", socket);
 	else
-		fprintf(stderr, "keyward: no daemon answers at %s%s%s; is keywardd running?\n", socket, os_error ? ": " : "",
+		answer->why = op_printf(cli->op, "no daemon answers at %s%s%s; is keywardd running?", socket, os_error ? ": " : "",
 		    os_error ? strerror((int)os_error) : "");
+	tell(cli, answer);
 	return EXIT_NO_DAEMON;
 }
 
@@ -148,9 +159,11 @@ client_call(struct cli *cli, const char *method, const char *path, const json_t 
 	CURLcode code;
 	CURL *curl;
 
-	*ret = (struct answer){ 0 };
-	if (!socket)
+	*ret = (struct answer){ .why = "" };
+	if (!socket) {
+		ret->why = "the path of the daemon's socket is not known";
 		return EXIT_FAILED;
+	}
 	if (strcmp(method, "GET") && strcmp(method, "DELETE"))
 		text = body ? json_text(cli->op, body) : "";
 	curl = curl_easy_init();
@@ -166,7 +179,7 @@ client_call(struct cli *cli, const char *method, const char *path, const json_t 
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
 	if (code != CURLE_OK)
-		return no_daemon(socket, code, os_error);
+		return no_daemon(cli, socket, code, os_error, ret);
 	ret->text = out.text;
 	ret->json = NULL;
 	if (out.length && json_read(cli->op, out.text, out.length, &ret->json))

@@ -2,6 +2,8 @@
 /* Manual pages, made of the tables: keyward(1) of commands.def, keyward.yaml(5) of config.def. */
 #include "cli.h"
 
+#include <string.h>
+
 #include "base/config.h"
 
 /* roff takes - as a hyphen, \ as an escape and . or ' at the start of a line as a request. */
@@ -56,6 +58,34 @@ print_lines(FILE *out, const char *const *lines, size_t n)
 		fprintf(out, "%s\n", lines[i]);
 }
 
+/* The keys that a file of --answers may have. */
+static void
+print_answers(FILE *out)
+{
+	static const struct { const char *key, *preset, *text, *help; } rows[] = {
+#define QUESTION(id, key, kind, preset, text, help) { key, preset, text, help },
+#include "tables/questions.def"
+#undef QUESTION
+	};
+
+	fputs(".SH ANSWERS\nA file for \\fBkeyward setup \\-\\-answers\\fR is a YAML map of the keys below.  A key that is left out "
+	    "means what an empty line means at the terminal.\n", out);
+	for (size_t i = 0; i < countof(rows); i++) {
+		fputs(".TP\n.B ", out);
+		print_roff(out, rows[i].key);
+		if (*rows[i].preset) {
+			fputs(" \\fR[", out);
+			print_roff(out, rows[i].preset);
+			fputs("]", out);
+		}
+		fputc('\n', out);
+		print_roff(out, rows[i].text);
+		fputs(rows[i].text[strlen(rows[i].text) - 1] == '?' ? "  " : ".  ", out);
+		print_roff(out, rows[i].help);
+		fputc('\n', out);
+	}
+}
+
 void
 manual_print_commands(FILE *out)
 {
@@ -96,6 +126,7 @@ manual_print_commands(FILE *out)
 	fputs(".SH COMMANDS\n", out);
 	for (int id = 0; id < COMMAND_COUNT; id++)
 		print_manual_command(out, id);
+	print_answers(out);
 	print_lines(out, tail, countof(tail));
 }
 

@@ -93,7 +93,7 @@ static int
 print_plan(struct cli *cli, const char *id, json_t *list)
 {
 	const char *path = op_printf(cli->op, "/api/v1/sync/runs/%s/plan", id), *next = NULL;
-	json_t *query = json_own(cli->op, json_pack("{s:s}", "limit", "1000"));
+	json_t *query = json_own(cli->op, json_pack("{s:s}", "limit", cli->rows_max ? op_printf(cli->op, "%zu", cli->rows_max) : "1000"));
 
 	do {
 		struct answer answer;
@@ -106,6 +106,10 @@ print_plan(struct cli *cli, const char *id, json_t *list)
 		else
 			print_plan_page(cli, json_object_get(answer.json, "items"));
 		next = json_get_text(answer.json, "next");
+		if (next && cli->rows_max) {
+			printf("... and more; all of it: keyward sync plan %s --all\n", id);
+			break;
+		}
 		if (next)
 			json_object_set_new(query, "after", json_string(next));
 	} while (next);

@@ -41,7 +41,8 @@ sync_start(struct op *op, const struct catalog_directory *directory, bool is_pre
 	};
 	char *id = op_alloc(op, UUID_TEXT_BYTES);
 
-	if (!directory->body->enabled)
+	/* a preview changes nothing: it may be looked at before the directory is switched on */
+	if (!directory->body->enabled && !is_preview)
 		return op_fail(op, ERR_CONFLICT, "directory %s is switched off (enabled: false)", directory->body->name);
 	uuid_new(id, op->now_ms);
 	run.id = *ret_run = id;

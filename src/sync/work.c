@@ -344,7 +344,7 @@ load(struct op *op, const char *run_id, struct run *run)
 		return rc;
 	run->directory_id = run->row->directory_id;
 	run->directory = catalog_directory_by_id(catalog, run->directory_id);
-	if (!run->directory || !run->directory->body->enabled)
+	if (!run->directory || (!run->directory->body->enabled && strcmp(run->row->purpose, "preview") != 0))
 		return op_fail(op, ERR_NOT_FOUND, "the directory was removed or switched off");
 	rc = source_rules_make(op, run->directory, &rules);
 	run->rules = rules;
