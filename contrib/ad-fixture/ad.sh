@@ -8,6 +8,7 @@
 #            first start: makes the domain and its people; then starts the server
 #   ad.sh stop DIR | status DIR | reset DIR        reset: stop and forget the data
 #   ad.sh env DIR            shell variables: those of slapd.sh env, and AD_REALM, AD_DOMAIN, AD_KDC, AD_KEYTAB, AD_PRINCIPAL, AD_CONF
+#   ad.sh bulk DIR N         N invented people with five groups each, as slapd.sh bulk; while it runs, too
 #   ad.sh local DIR FILE     changes the database itself as the LDIF in FILE says, as nobody could over the network (times of locks and of passwords)
 #
 # Who may run it: anybody, where people may make user namespaces (Debian 12 as it comes); Samba then runs as whoever calls, in a network of its
@@ -23,13 +24,13 @@ here=$(dirname "$(readlink -f "$0")")
 suffix=dc=clinic,dc=test
 PATH=$PATH:/usr/sbin:/sbin
 case ${1:-} in
-start | stop | status | reset | env | local) command=$1 ;;
+start | stop | status | reset | env | bulk | local) command=$1 ;;
 *) sed -n '3,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 dir=$(readlink -m "${2:?folder}")
 dc=$dir/dc
 shift 2
-port=14389 tls_port=14636 kdc_port=14088 address=- bulk_n=0 file=
+port=14389 tls_port=14636 kdc_port=14088 address=- bulk_n=0 what=
 # shellcheck disable=SC1091
 [ ! -f "$dir/parameters" ] || . "$dir/parameters"
 while [ $# -gt 0 ]; do
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
   --address) address=$2; shift 2 ;;
   --bulk) bulk_n=$2; shift 2 ;;
   -*) echo "ad.sh: unknown option $1" >&2; exit 2 ;;
-  *) file=$1; shift ;;
+  *) what=$1; shift ;;
   esac
 done
 SAMPLE_PASSWORD=${SAMPLE_PASSWORD:-willow-lantern-42}
@@ -142,6 +143,11 @@ domain()
   fi
 }
 
+bulk()
+{
+  /usr/bin/python3 "$here/provision.py" "$dc" bulk "$1" >"$dir/bulk.log" 2>&1 || { tail -5 "$dir/bulk.log" >&2; exit 1; }
+}
+
 case $command in
 start)
   if running; then
@@ -155,7 +161,7 @@ start)
   domain
   configuration
   certificates
-  [ "$bulk_n" -eq 0 ] || /usr/bin/python3 "$here/provision.py" "$dc" bulk "$bulk_n" >"$dir/bulk.log" 2>&1 || { tail -5 "$dir/bulk.log" >&2; exit 1; }
+  [ "$bulk_n" -eq 0 ] || bulk "$bulk_n"
   setsid /usr/bin/python3 "$here/controller.py" "$dc" "$address" "$port" "$tls_port" "$kdc_port" </dev/null >"$dir/controller.log" 2>&1 &
   echo $! >"$dir/controller.pid"
   for _ in $(seq 1 600); do
@@ -188,7 +194,10 @@ status)
   running && echo "running $(cat "$dir/controller.pid")" || { echo "not running"; exit 3; }
   ;;
 local)
-  ldbmodify -H "$dc/private/sam.ldb" -s "$dc/etc/smb.conf" --controls=local_oid:1.3.6.1.4.1.7165.4.3.12:0 "$file"
+  ldbmodify -H "$dc/private/sam.ldb" --configfile="$dc/etc/smb.conf" --controls=local_oid:1.3.6.1.4.1.7165.4.3.12:0 "$what"
+  ;;
+bulk)
+  bulk "$what"
   ;;
 env)
   cat <<V

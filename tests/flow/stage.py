@@ -329,8 +329,11 @@ class Stage:
         return json.loads(self.keyward("--json", *words, **options).stdout)
 
     def add_directory(self, *more, check=True):
+        base = self.ldap["LDAP_BASE"]
+        # the root of a domain holds administrators and services, too
+        where = ("--base", f"ou=people,{base}", "--group-base", f"ou=groups,{base}") if self.directory == "ad" else ("--base", base)
         return self.keyward("directory", "add", f"ldaps://127.0.0.1:{self.ldap['LDAPS_URI'].rsplit(':', 1)[1]}", "--name", "clinic",
-                            "--base", self.ldap["LDAP_BASE"], "--bind-dn", self.ldap["LDAP_BIND_DN"], "--password-file",
+                            *where, "--bind-dn", self.ldap["LDAP_BIND_DN"], "--password-file",
                             self.path("service.password"), "--ca", self.ldap["LDAP_CA"], "--yes", *more, check=check)
 
     def ready(self, sync=True):
