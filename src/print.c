@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The tables, printed: documents and tests are made of them.  One row a line, fields parted by tabs; "openapi" is the description of
- * /api/v1 (print_openapi.c).  Read the list "tables" at the end first.
+ * The tables, printed: documents and tests are made of them.  One row a line, fields parted by tabs; "openapi" is the description
+ * of /api/v1 (print_openapi.c).  Read the list "tables" at the end first.
  */
 #include "print.h"
 
@@ -112,6 +112,31 @@ print_jobs(void)
 }
 
 static void
+print_sources(void)
+{
+#define SOURCE(name, kind, title, people, groups, id, id_form, login, other, display, mail, state, end, end_form, members) \
+	printf("%s\t%s\nfilter\t%s\ngroup_filter\t%s\nid_attribute\t%s (%s)\nlogin_attribute\t%s\nother_login_attribute\t%s\n" \
+	    "name_attribute\t%s\nmail_attribute\t%s\nexpires_attribute\t%s (%s)\nmember_attributes\t%s\n\n", \
+	    #name, title, people, groups, id, #id_form, login, other, display, mail, end, #end_form, members);
+#include "tables/sources.def"
+#undef SOURCE
+#define SOURCE_ID(name, text) printf("id_form\t%s\t%s\n", #name, text);
+#include "tables/sources.def"
+#undef SOURCE_ID
+#define SOURCE_END(name, text) printf("expires_form\t%s\t%s\n", #name, text);
+#include "tables/sources.def"
+#undef SOURCE_END
+}
+
+static void
+print_binds(void)
+{
+#define BIND(number, outcome, tells, meaning, mend) printf("%x\t%s\t%s\n", number, meaning, mend);
+#include "tables/binds.def"
+#undef BIND
+}
+
+static void
 print_shapes(void)
 {
 	static const char *const types[] = { "text", "lines", "choice", "number", "yes or no", "time", "texts", "object", "list", "any" };
@@ -140,6 +165,8 @@ static const struct {
 	{ "shapes",      print_shapes,      "the bodies of requests and answers, and the objects" },
 	{ "errors",      print_errors,      "every way in which work can fail" },
 	{ "events",      print_events,      "what the audit log can tell" },
+	{ "sources",     print_sources,     "kinds of directory and what is preset for each" },
+	{ "binds",       print_binds,       "why Active Directory refuses a sign-in, and how to mend it" },
 	{ "permissions", print_permissions, "Keyward's own permissions" },
 	{ "jobs",        print_jobs,        "work that comes round by itself" },
 	{ "lanes",       print_lanes,       "worker threads" },

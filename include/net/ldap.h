@@ -63,25 +63,30 @@ enum ldap_bind_outcome {
 	LDAP_BIND_EXPIRED_ACCOUNT,
 	LDAP_BIND_PASSWORD_EXPIRED,     /* password was right */
 	LDAP_BIND_MUST_CHANGE,          /* password was right */
+	LDAP_BIND_HOURS,                /* not at this time of the week */
+	LDAP_BIND_WORKSTATION,          /* not from here */
 };
 
 struct ldap_bind_result {
 	enum ldap_bind_outcome outcome;
 	int code;                       /* LDAP result code */
+	bool is_password_right;         /* a refusal that this server gives to the right password alone */
+	const char *why;                /* for the help desk: what the server said, what it means, how to mend it; NULL when it says nothing */
 	const char *diagnostic;         /* the server's words, cut at 200 bytes; belongs to the op */
 };
 
 /*
- * Simple bind with the password policy control (draft-behera-ldap-password-policy).  An empty password or one with a NUL never
- * reaches the wire (RFC 4513 5.1.2): outcome REFUSED, and so does an empty dn.  Returns 0 whenever the server said yes or no;
- * ERR_LDAP when it said neither (busy, referral, protocol error), ERR_DEADLINE, ERR_UNREACHABLE.
+ * Simple bind with the password policy control (draft-behera-ldap-password-policy); the words of Active Directory are read, too
+ * (net/ldap_ad.h).  An empty password or one with a NUL never reaches the wire (RFC 4513 5.1.2): outcome REFUSED, and so does an
+ * empty dn.  Returns 0 whenever the server said yes or no; ERR_LDAP when it said neither (busy, referral, protocol error),
+ * ERR_DEADLINE, ERR_UNREACHABLE.
  */
 int ldap_link_bind(struct op *op, struct ldap_link *link, const char *dn, const char *password, struct ldap_bind_result *ret) MUST_CHECK;
 
 struct ldap_value { const char *data; size_t size; };   /* terminated besides */
 
 struct ldap_attribute {
-	const char *name;               /* without options, as the server spells it */
+	const char *name;               /* as the server spells it; without options, but for a range of values (ldap_attribute_range) */
 	struct ldap_value *v;
 	size_t n;
 };
@@ -95,6 +100,11 @@ struct ldap_entry {
 /* First value of an attribute compared without case, NULL when absent; *ret_n (may be NULL) number of values. */
 const struct ldap_attribute *ldap_attribute(const struct ldap_entry *entry, const char *name);
 const char *ldap_value(const struct ldap_entry *entry, const char *name);
+/*
+ * A part of the values of a long attribute: "member;range=0-1499" ([MS-ADTS] 3.1.1.3.1.3.3).  NULL when the entry has none of that
+ * name; *ret_to is -1 when these are the last ones ("*").
+ */
+const struct ldap_attribute *ldap_attribute_range(const struct ldap_entry *entry, const char *name, int64_t *ret_from, int64_t *ret_to);
 
 enum ldap_scope { LDAP_BASE, LDAP_ONE, LDAP_SUBTREE };
 
@@ -105,6 +115,12 @@ struct ldap_query {
 	const char *const *attributes;  /* ended by NULL */
 	int page_size;                  /* 0: no paging */
 	int limit;                      /* ERR_TOO_LARGE after this many entries; 0: none */
+	/*
+	 * Active Directory: only the naming context of the base ([MS-ADTS] 3.1.1.3.4.1.4, LDAP_SERVER_DOMAIN_SCOPE; critical).
+	 * Without it a search at the root of a domain always refers to other contexts (Configuration, DomainDnsZones), and no
+	 * answer would be whole.
+	 */
+	bool is_one_context;
 };
 
 struct ldap_summary {
@@ -112,11 +128,12 @@ struct ldap_summary {
 };
 
 /*
- * Streams entries to on_entry; entry memory is valid during the call only.  A negative return of on_entry ends the search and
- * is returned. Any result but success is ERR_INCOMPLETE (size limit, time limit, partial pages) or ERR_LDAP: never a short
- * success. noSuchObject at the base is ERR_NOT_FOUND.  Caps: 16 MB an entry (a larger one ends the link), 1 MB a value
- * (ERR_TOO_LARGE names the DN), 256 attributes.  Attributes with options (cn;lang-de) are left out: they are others. on_entry
- * must not use the link.  An attribute that the server names twice in one entry is ERR_LDAP (RFC 4511 4.1.7).
+ * Streams entries to on_entry; entry memory is valid during the call only.  A negative return of on_entry ends the search and is
+ * returned. Any result but success is ERR_INCOMPLETE (size limit, time limit, partial pages) or ERR_LDAP: never a short success.
+ * noSuchObject at the base is ERR_NOT_FOUND.  Caps: 16 MB an entry (a larger one ends the link), 1 MB a value (ERR_TOO_LARGE names
+ * the DN), 256 attributes.  Attributes with options (cn;lang-de) are left out, for they are others, but for ranges of values; a
+ * range that cannot be read is ERR_LDAP.  on_entry must not use the link.  An attribute that the server names twice in one entry
+ * is ERR_LDAP (RFC 4511 4.1.7).
  */
 int ldap_link_search(struct op *op, struct ldap_link *link, const struct ldap_query *query,
     int (*on_entry)(struct op *op, const struct ldap_entry *entry, void *arg), void *arg, struct ldap_summary *ret) MUST_CHECK;
@@ -159,7 +176,10 @@ struct ldap_peek {
 };
 /* The same with a judgement in words; what may be used is decided by ldap_link_open. */
 int ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *ret) MUST_CHECK;
-/* The chain as shown, verified or not: for "directory add".  Works with a connection that ldap_link_open refused for its certificate, too. */
+/*
+ * The chain as shown, verified or not: for "directory add".  Works with a connection that ldap_link_open refused for its
+ * certificate, too.
+ */
 int ldap_peek_certificates(struct op *op, const struct ldap_options *options, struct ldap_certificate **ret, size_t *ret_n) MUST_CHECK;
 
 #endif

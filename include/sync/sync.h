@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Directories: read, stage, map, plan, guard, apply (house flow).  One reader for a whole directory and for one person who signs in.
+ * Directories: read, stage, map, plan, guard, apply (house flow).  One reader for a whole directory and for one person who signs
+ * in.
  */
 #ifndef KW_SYNC_SYNC_H
 #define KW_SYNC_SYNC_H
@@ -17,13 +18,14 @@ void directory_release(struct op *op, const struct catalog_directory *directory,
 /* One person as read now, for a sign-in. */
 struct directory_person {
 	const char *dn;
+	enum ldap_bind_outcome hold;            /* when not LDAP_BIND_OK: the entry says so, and a yes to the bind does not count */
 	struct user_change change;              /* person and, after directory_read_grants, wanted grants, ready for users_change */
 	struct finding *finding;                /* of directory_person.c */
 };
 /*
- * Search-then-bind, first half: the one person in scope whose login attribute (or mail, when by_mail) equals name.  ERR_NOT_FOUND,
- * ERR_AMBIGUOUS (two or more), ERR_UNREACHABLE, ERR_INCOMPLETE.  State is current; groups are not
- * read yet: that takes longer for a person than for a name of nobody (ASVS 6.3.8).
+ * Search-then-bind, first half: the one person in scope whose login name (src/sync/source_name.c: which forms) or mail, when
+ * by_mail, equals name.  ERR_NOT_FOUND, ERR_AMBIGUOUS (two or more), ERR_UNREACHABLE, ERR_INCOMPLETE.  State is current; groups
+ * are not read yet: that takes longer for a person than for a name of nobody (ASVS 6.3.8).
  */
 int directory_find_person(struct op *op, const struct catalog_directory *directory, const char *name, bool by_mail,
     struct directory_person **ret) MUST_CHECK;
@@ -45,8 +47,8 @@ struct sync_counts {
 };
 
 /*
- * Makes the record of a run; sync_work or sync_queue go on with it.  cause: timer, hand, start.  ERR_CONFLICT while another run of the
- * directory is under way.  *ret_run: its id, in the op.
+ * Makes the record of a run; sync_work or sync_queue go on with it.  cause: timer, hand, start.  ERR_CONFLICT while another run of
+ * the directory is under way.  *ret_run: its id, in the op.
  */
 int sync_start(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
 /*
@@ -66,8 +68,8 @@ int sync_look_at_certificates(struct op *op) MUST_CHECK;
 /* For the timer: starts runs of directories that are due. */
 int sync_tick(struct op *op) MUST_CHECK;
 /*
- * Lets exactly this frozen plan be applied: sync_queue or sync_work go on with it.  ERR_CONFLICT when it is not frozen (any more) or
- * objects have changed since it was made.
+ * Lets exactly this frozen plan be applied: sync_queue or sync_work go on with it.  ERR_CONFLICT when it is not frozen (any more)
+ * or objects have changed since it was made.
  */
 int sync_approve(struct op *op, const char *run_id) MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include "net/ldap.h"
 #include "people/catalog.h"
 #include "people/object.h"
+#include "sync/source.h"
 
 #define PROBE_DEADLINE_MS 30000
 #define PEOPLE_SHOWN 3
@@ -23,7 +24,9 @@ struct probe {
 	struct shape_directory directory;       /* as it will be written */
 	struct shape_directory_probe view;
 	struct shape_probe_person people[PEOPLE_SHOWN];
-	const char *login_attribute;
+	const struct source_kind *kind;
+	const char *filter, *group_filter;
+	const char *login_attribute, *name_attribute, *mail_attribute, *end_attribute, *id_attribute;
 };
 
 static void
@@ -98,6 +101,8 @@ outcome_text(enum ldap_bind_outcome outcome)
 	case LDAP_BIND_EXPIRED_ACCOUNT: return "refused: the account has expired";
 	case LDAP_BIND_PASSWORD_EXPIRED: return "refused: the password has expired";
 	case LDAP_BIND_MUST_CHANGE: return "refused: the password must be changed first";
+	case LDAP_BIND_HOURS: return "refused: the account may not sign in at this time";
+	case LDAP_BIND_WORKSTATION: return "refused: the account may sign in only at certain computers";
 	default: return "refused: wrong DN or password";
 	}
 }
@@ -126,12 +131,28 @@ connect_bound(struct op *op, struct probe *probe, struct ldap_link **ret)
 	return 0;
 }
 
+/* What a synchronisation needs of every entry and would miss. */
+static void
+warn_of_missing(struct op *op, struct probe *probe, const struct ldap_entry *entry)
+{
+	const char *const names[] = { probe->id_attribute, "userAccountControl", probe->end_attribute };
+	/* elsewhere an account without marks is a usable one */
+	size_t n = probe->kind->state == SOURCE_STATE_CONTROL ? countof(names) : 1;
+
+	if (!ldap_value(entry, probe->login_attribute))
+		warn(op, probe, op_printf(op, "%s has no %s, and could not sign in", entry->dn, probe->login_attribute));
+	for (size_t i = 0; i < n; i++)
+		if (!ldap_value(entry, names[i]))
+			warn(op, probe, op_printf(op, "%s has no %s, or does not show it to %s: it would be left out", entry->dn,
+			    names[i], probe->in->bind_dn));
+}
+
 static int
 on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 {
 	struct probe *probe = arg;
 	size_t i = probe->view.people.n;
-	const char *name = ldap_value(entry, "displayName");
+	const char *name = ldap_value(entry, probe->name_attribute);
 
 	if (i == PEOPLE_SHOWN)
 		return ERR_TOO_LARGE;
@@ -139,10 +160,9 @@ on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 		.dn = op_strdup(op, entry->dn),
 		.login = op_strdup(op, ldap_value(entry, probe->login_attribute)),
 		.name = op_strdup(op, name ? name : ldap_value(entry, "cn")),
-		.mail = op_strdup(op, ldap_value(entry, "mail")),
+		.mail = op_strdup(op, ldap_value(entry, probe->mail_attribute)),
 	};
-	if (!probe->people[i].login)
-		warn(op, probe, op_printf(op, "%s has no %s, and could not sign in", entry->dn, probe->login_attribute));
+	warn_of_missing(op, probe, entry);
 	probe->view.people = (struct shape_list){ probe->people, i + 1 };
 	return 0;
 }
@@ -190,21 +210,21 @@ look_at(struct op *op, struct probe *probe, const struct ldap_query *query,
 	return rc;
 }
 
-/* Active Directory names things differently; what it needs is written into the object, where it can be seen. */
+/* Names and filters as a synchronisation will use them. */
 static void
-fit_to_kind(struct probe *probe, enum ldap_kind kind)
+fit_to_kind(struct probe *probe)
 {
-	static const char *const names[] = {
-	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad"};
-	struct shape_directory *d = &probe->directory;
+	const struct shape_directory *d = &probe->directory;
+	const struct source_kind *kind = source_kind_find(d->kind);
 
-	d->kind = probe->view.kind = names[kind];
-	if (kind == LDAP_KIND_AD) {
-		d->filter = d->filter ? d->filter : "(&(objectCategory=person)(objectClass=user))";
-		d->group_filter = d->group_filter ? d->group_filter : "(objectClass=group)";
-		d->login_attribute = d->login_attribute ? d->login_attribute : "sAMAccountName";
-	}
-	probe->login_attribute = d->login_attribute ? d->login_attribute : "uid";
+	probe->kind = kind;
+	probe->filter = d->filter ? d->filter : kind->people;
+	probe->group_filter = d->group_filter ? d->group_filter : kind->groups;
+	probe->login_attribute = d->login_attribute ? d->login_attribute : kind->login;
+	probe->name_attribute = d->name_attribute ? d->name_attribute : kind->display;
+	probe->mail_attribute = d->mail_attribute ? d->mail_attribute : kind->mail;
+	probe->end_attribute = d->expires_attribute ? d->expires_attribute : kind->end;
+	probe->id_attribute = d->id_attribute ? d->id_attribute : kind->id;
 }
 
 static int
@@ -218,9 +238,14 @@ look_at_server(struct op *op, struct probe *probe)
 		return rc;
 	rc = ldap_read_root_dse(op, link, &root);
 	ldap_link_close(link);
+	if (!rc && probe->directory.kind)
+		rc = source_kind_check(op, &probe->directory, root.kind);
 	if (rc)
 		return rc;
-	fit_to_kind(probe, root.kind);
+	if (!probe->directory.kind)
+		probe->directory.kind = source_kind_of(root.kind)->name;
+	probe->view.kind = probe->directory.kind;
+	fit_to_kind(probe);
 	probe->view.naming_contexts = root.naming_contexts;
 	if (probe->view.naming_contexts.n > 32)
 		probe->view.naming_contexts.n = 32;
@@ -233,13 +258,14 @@ static int
 look_at_people(struct op *op, struct probe *probe)
 {
 	const struct shape_directory *d = &probe->directory;
-	const char *attributes[] = { probe->login_attribute, "cn", "displayName", "mail", NULL };
+	const char *attributes[] = { probe->login_attribute, "cn", probe->name_attribute, probe->mail_attribute, probe->id_attribute,
+		probe->end_attribute, "userAccountControl", NULL };
 	static const char *const none[] = { "1.1", NULL };      /* RFC 4511 4.5.1.8: no attributes */
-	const struct ldap_query people = {
-	    d->base, LDAP_SUBTREE, d->filter ? d->filter : "(objectClass=inetOrgPerson)", attributes, 50, 0};
-	const struct ldap_query groups = {d->group_base ? d->group_base : d->base, LDAP_SUBTREE,
-	    d->group_filter ? d->group_filter : "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))",
-	    none, 500, 0};
+	const bool is_ad = probe->kind->kind == LDAP_KIND_AD;
+	const struct ldap_query people = { .base = d->base, .scope = LDAP_SUBTREE, .filter = probe->filter, .attributes = attributes,
+		.page_size = 50, .is_one_context = is_ad };
+	const struct ldap_query groups = { .base = d->group_base ? d->group_base : d->base, .scope = LDAP_SUBTREE,
+		.filter = probe->group_filter, .attributes = none, .page_size = 500, .is_one_context = is_ad };
 	int rc = look_at(op, probe, &people, on_person);
 
 	if (!rc && !probe->view.people.n)
@@ -280,11 +306,15 @@ static struct shape_directory
 directory_of(struct op *op, const struct shape_directory_new *in)
 {
 	return (struct shape_directory){
-		.name = name_of(op, in), .kind = "generic", .url = in->url, .starttls = in->starttls, .ca = in->ca,
+		.name = name_of(op, in), .kind = strcmp(in->kind, "auto") ? in->kind : NULL,
+		.url = in->url, .starttls = in->starttls, .ca = in->ca,
 		.base = in->base, .filter = in->filter, .group_base = in->group_base, .group_filter = in->group_filter,
-		.bind_dn = in->bind_dn, .login_attribute = in->login_attribute,
+		.member_attributes = in->member_attributes, .bind_dn = in->bind_dn,
+		.id_attribute = in->id_attribute, .id_form = in->id_form, .login_attribute = in->login_attribute,
+		.other_login_attribute = in->other_login_attribute, .domain = in->domain,
+		.name_attribute = in->name_attribute, .mail_attribute = in->mail_attribute,
 		.disabled_attribute = in->disabled_attribute, .disabled_value = in->disabled_value,
-		.expires_attribute = in->expires_attribute, .enabled = in->enabled,
+		.expires_attribute = in->expires_attribute, .expires_form = in->expires_form, .enabled = in->enabled,
 	};
 }
 

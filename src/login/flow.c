@@ -174,7 +174,7 @@ record_refusal(struct op *op, const struct attempt *a, const char *reason, bool 
 	metric_add_at(METRIC_logins_total, LABELS(strcmp(reason, "directory") ? "refused" : "failed", reason, "password"), 1);
 	audit_refusal(op, EV_LOGIN_FAIL, account_of(op, a), FACTS(FACT("method", "password"), FACT("directory",
 	    directory ? directory->body->name : NULL),
-	    PERSONAL("login", has_login ? a->login : NULL), FACT("reason", reason)));
+	    PERSONAL("login", has_login ? a->login : NULL), FACT("reason", reason), FACT("detail", a->method.detail)));
 }
 
 static int
@@ -223,6 +223,14 @@ code_of(const struct attempt *a)
 		return ERR_PASSWORD_EXPIRED;
 	case METHOD_MUST_CHANGE:
 		return ERR_MUST_CHANGE;
+	case METHOD_CLOSED:
+		return ERR_ACCOUNT_CLOSED;
+	case METHOD_ENDED:
+		return ERR_ACCOUNT_ENDED;
+	case METHOD_HOURS:
+		return ERR_HOURS;
+	case METHOD_WORKSTATION:
+		return ERR_WORKSTATION;
 	case METHOD_OK:
 		return ERR_ACCOUNT_STATE;
 	default:
@@ -231,8 +239,9 @@ code_of(const struct attempt *a)
 }
 
 /*
- * ASVS 6.3.8: unknown, wrong, locked, disabled, ambiguous: one status, one text.  Only who gave the right password learns that it has
- * expired or must be changed.  403, since 401 would have to name a scheme of HTTP authentication (RFC 9110 15.5.2).
+ * ASVS 6.3.8: unknown, wrong, locked, disabled, ambiguous: one status, one text.  Only who gave the right password learns that it
+ * has expired or must be changed, and where the directory itself says so to the right password alone, why else it refuses.  403,
+ * since 401 would have to name a scheme of HTTP authentication (RFC 9110 15.5.2).
  */
 static int
 refuse_outcome(struct op *op, const struct request *request, struct reply *reply, const struct attempt *a, const char *reason)

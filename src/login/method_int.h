@@ -11,13 +11,18 @@
 enum method_outcome {
 	METHOD_OK,
 	METHOD_REFUSED,                 /* told in one way, whatever the reason */
-	METHOD_PASSWORD_EXPIRED,        /* these two only after the right password */
+	METHOD_PASSWORD_EXPIRED,        /* these only after the right password */
 	METHOD_MUST_CHANGE,
+	METHOD_CLOSED,
+	METHOD_ENDED,
+	METHOD_HOURS,
+	METHOD_WORKSTATION,
 };
 
 struct method_result {
 	enum method_outcome outcome;
 	const char *reason;             /* for the audit: unknown, ambiguous, wrong_password, locked, disabled, ... */
+	const char *detail;             /* for the help desk: what the directory said, what it means, how to mend it; NULL when it said nothing */
 	const struct catalog_directory *directory;      /* NULL while nobody is found */
 	struct directory_person *person;                /* NULL likewise */
 	const char *person_key;                         /* the same for every spelling of one person's names; NULL likewise */

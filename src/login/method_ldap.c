@@ -206,19 +206,61 @@ check_nobody(struct op *op)
 		op_forgive(op);
 }
 
+/* What a refusal means, and what it means when only the right password is refused so. */
+static const struct { enum method_outcome outcome, told; const char *reason; } meaning[] = {
+	[LDAP_BIND_OK] = { METHOD_OK, METHOD_OK, "" },
+	[LDAP_BIND_REFUSED] = { METHOD_REFUSED, METHOD_REFUSED, "wrong_password" },
+	/* told by some servers to a wrong password, too: never to the browser */
+	[LDAP_BIND_LOCKED] = { METHOD_REFUSED, METHOD_REFUSED, "locked" },
+	[LDAP_BIND_DISABLED] = { METHOD_REFUSED, METHOD_CLOSED, "disabled" },
+	[LDAP_BIND_EXPIRED_ACCOUNT] = { METHOD_REFUSED, METHOD_ENDED, "expired" },
+	[LDAP_BIND_PASSWORD_EXPIRED] = { METHOD_REFUSED, METHOD_PASSWORD_EXPIRED, "password_expired" },
+	[LDAP_BIND_MUST_CHANGE] = { METHOD_REFUSED, METHOD_MUST_CHANGE, "must_change" },
+	[LDAP_BIND_HOURS] = { METHOD_REFUSED, METHOD_HOURS, "hours" },
+	[LDAP_BIND_WORKSTATION] = { METHOD_REFUSED, METHOD_WORKSTATION, "workstation" },
+};
+
+/*
+ * A yes that the entry contradicts (locked, password over) is none: then the bind did not apply the rules, and the password was
+ * right all the same.
+ */
+static void
+apply_hold(const struct directory_person *person, struct ldap_bind_result *bind)
+{
+	if (bind->outcome != LDAP_BIND_OK || person->hold == LDAP_BIND_OK)
+		return;
+	bind->outcome = person->hold;
+	bind->is_password_right = true;
+	bind->why = "the entry says so (msDS-User-Account-Control-Computed, pwdLastSet), although the server accepted the password";
+}
+
+static int
+judge(struct op *op, struct method_result *result, struct ldap_bind_result *bind)
+{
+	const struct person *person = &result->person->change.person;
+
+	if ((size_t)bind->outcome >= countof(meaning))
+		return op_fail(op, ERR_INTERNAL, "unknown outcome of a bind");
+	apply_hold(result->person, bind);
+	result->outcome = bind->is_password_right ? meaning[bind->outcome].told : meaning[bind->outcome].outcome;
+	result->reason = meaning[bind->outcome].reason;
+	result->detail = bind->why;
+	/*
+	 * An account that the directory calls disabled or expired is told nothing about its password (but that it is closed, where
+	 * the server says so itself); METHOD_OK goes on to be recorded.  slapd calls it "locked" whatever the password was: the
+	 * entry tells more exactly.
+	 */
+	if (result->outcome != METHOD_OK && bind->outcome != LDAP_BIND_REFUSED && !person->is_active && result->outcome != METHOD_CLOSED &&
+	    result->outcome != METHOD_ENDED) {
+		result->outcome = METHOD_REFUSED;
+		result->reason = person->reason;
+	}
+	return 0;
+}
+
 static int
 check_password(struct op *op, const char *password, struct method_result *result)
 {
-	static const struct { enum method_outcome outcome; const char *reason; } meaning[] = {
-		[LDAP_BIND_OK] = { METHOD_OK, "" },
-		[LDAP_BIND_REFUSED] = { METHOD_REFUSED, "wrong_password" },
-		/* the next three are told by some servers to a wrong password, too: never to the browser */
-		[LDAP_BIND_LOCKED] = { METHOD_REFUSED, "locked" },
-		[LDAP_BIND_DISABLED] = { METHOD_REFUSED, "disabled" },
-		[LDAP_BIND_EXPIRED_ACCOUNT] = { METHOD_REFUSED, "expired" },
-		[LDAP_BIND_PASSWORD_EXPIRED] = { METHOD_PASSWORD_EXPIRED, "password_expired" },
-		[LDAP_BIND_MUST_CHANGE] = { METHOD_MUST_CHANGE, "must_change" },
-	};
 	struct ldap_bind_result bind;
 	int rc;
 
@@ -227,20 +269,10 @@ check_password(struct op *op, const char *password, struct method_result *result
 		return 0;
 	}
 	rc = directory_check_password(op, result->directory, result->person->dn, password, &bind);
+	if (!rc)
+		rc = judge(op, result, &bind);
 	if (rc)
 		return rc;
-	if ((size_t)bind.outcome >= countof(meaning))
-		return op_fail(op, ERR_INTERNAL, "unknown outcome of a bind");
-	result->outcome = meaning[bind.outcome].outcome;
-	result->reason = meaning[bind.outcome].reason;
-	/*
-	 * An account that the directory calls disabled or expired is told nothing about its password; METHOD_OK goes on to be
-	 * recorded.  slapd calls it "locked" whatever the password was: the entry tells more exactly.
-	 */
-	if (result->outcome != METHOD_OK && bind.outcome != LDAP_BIND_REFUSED && !result->person->change.person.is_active) {
-		result->outcome = METHOD_REFUSED;
-		result->reason = result->person->change.person.reason;
-	}
 	/* ASVS 6.3.8: groups are read only behind the right password: reading them tells by its time that there is somebody */
 	return result->outcome == METHOD_OK ? directory_read_grants(op, result->person) : 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Simple bind with the password policy control, and what the answers mean.
+ * Simple bind with the password policy control, and what the answers mean: the control's (slapd) or the words' (Active Directory).
  */
 #include "ldap_int.h"
 
 #include <string.h>
+
+#include "net/ldap_ad.h"
 
 /* Codes by which a server says no to this person, as against saying that it cannot tell (RFC 4511 A.2). */
 static bool
@@ -56,6 +58,22 @@ policy_of(LDAP *ld, LDAPControl **controls)
 	return policy;
 }
 
+/* Only a refusal is looked at: words never turn a no into a yes. */
+static void
+read_words(struct op *op, struct ldap_bind_result *ret)
+{
+	const struct ldap_ad_refusal *row;
+	unsigned number;
+
+	row = ret->code == LDAP_INVALID_CREDENTIALS ? ldap_ad_refusal(ret->diagnostic, &number) : NULL;
+	if (!row)
+		return;
+	ret->outcome = row->outcome;
+	ret->is_password_right = row->is_password_right;
+	ret->why = row->number == number ? op_printf(op, "%x: %s; %s", number, row->meaning, row->mend) :
+	    op_printf(op, "%x: a reason that is not known here", number);
+}
+
 static int
 read_answer(struct op *op, struct ldap_link *link, LDAPMessage *message, struct ldap_bind_result *ret)
 {
@@ -67,6 +85,8 @@ read_answer(struct op *op, struct ldap_link *link, LDAPMessage *message, struct 
 	ret->code = code;
 	ret->diagnostic = ldap_words(op, words);
 	ret->outcome = outcome_of(code, policy_of(link->ld, controls));
+	ret->is_password_right = ret->outcome == LDAP_BIND_PASSWORD_EXPIRED || ret->outcome == LDAP_BIND_MUST_CHANGE;
+	read_words(op, ret);
 	ldap_memfree(words);
 	ldap_controls_free(controls);
 	if (parsed != LDAP_SUCCESS)

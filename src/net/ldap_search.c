@@ -6,10 +6,13 @@
  */
 #include "ldap_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define EMPTY_PAGES_MAX 100
+#define RANGE_DIGITS_MAX 12
+#define OID_DOMAIN_SCOPE "1.2.840.113556.1.4.1339"
 
 struct reading {
 	struct op *op;
@@ -46,13 +49,75 @@ ldap_value(const struct ldap_entry *entry, const char *name)
 	return attribute && attribute->n ? attribute->v[0].data : NULL;
 }
 
+/* "range=0-1499" or "range=1500-*", nothing before or behind it. */
+static bool
+read_range(const char *option, int64_t *ret_from, int64_t *ret_to)
+{
+	const char *at = option;
+	int64_t numbers[2] = { 0, -1 };
+
+	if (strncasecmp(at, "range=", 6) != 0)
+		return false;
+	at += 6;
+	for (int i = 0; i < 2; i++) {
+		size_t n = strspn(at, "0123456789");
+
+		if (n > RANGE_DIGITS_MAX || (n == 0 && (i == 0 || *at != '*')))
+			return false;
+		if (n > 0)
+			numbers[i] = strtoll(at, NULL, 10);
+		at += n > 0 ? n : 1;
+		if (*at++ != (i == 0 ? '-' : '\0'))
+			return false;
+	}
+	*ret_from = numbers[0];
+	*ret_to = numbers[1];
+	return numbers[1] == -1 || numbers[1] >= numbers[0];
+}
+
+const struct ldap_attribute *
+ldap_attribute_range(const struct ldap_entry *entry, const char *name, int64_t *ret_from, int64_t *ret_to)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < entry->n; i++) {
+		const char *other = entry->attributes[i].name;
+
+		if (strncasecmp(other, name, n) == 0 && other[n] == ';' && read_range(other + n + 1, ret_from, ret_to))
+			return &entry->attributes[i];
+	}
+	return NULL;
+}
+
+/* Two ranges of one attribute are as bad as the attribute named twice. */
 static bool
 is_known(const struct reading *r, size_t n, const struct berval *name)
 {
-	for (size_t i = 0; i < n; i++)
-		if (is_name(r->attributes[i].name, name->bv_val))
+	size_t length = strcspn(name->bv_val, ";");
+
+	for (size_t i = 0; i < n; i++) {
+		const char *other = r->attributes[i].name;
+
+		if (is_name(other, name->bv_val) ||
+		    (name->bv_val[length] && strcspn(other, ";") == length && other[length] && !strncasecmp(other, name->bv_val, length)))
 			return true;
+	}
 	return false;
+}
+
+/* 1: an attribute to take, 0: one to leave out. */
+static int
+check_options(struct reading *r, const char *dn, const char *name)
+{
+	const char *option = strchr(name, ';');
+	int64_t from, to;
+
+	if (!option)
+		return 1;
+	if (strncasecmp(option + 1, "range=", 6) != 0)
+		return 0;       /* another attribute than the plain one */
+	return read_range(option + 1, &from, &to) ? 1 :
+	    op_fail(r->op, ERR_LDAP, "the directory sent a range of values that cannot be read, %.100s in %.500s", name, dn);
 }
 
 static int
@@ -88,8 +153,8 @@ read_attribute(struct reading *r, LDAPMessage *message, BerElement *ber, struct 
 		return 0;
 	if (strlen(name.bv_val) != name.bv_len || name.bv_len == 0)
 		rc = op_fail(r->op, ERR_LDAP, "the directory sent an attribute without a sound name in %.500s", entry->dn);
-	else if (strchr(name.bv_val, ';'))
-		rc = 0;         /* with options: another attribute than the plain one */
+	else if ((rc = check_options(r, entry->dn, name.bv_val)) <= 0)
+		;
 	else if (entry->n == LDAP_ATTRIBUTES_MAX)
 		rc = op_fail(r->op, ERR_TOO_LARGE, "%.500s has more than %d attributes", entry->dn, LDAP_ATTRIBUTES_MAX);
 	else if (is_known(r, entry->n, &name))
@@ -188,15 +253,18 @@ send_page(struct reading *r, struct berval *cookie, int *ret_id)
 	static const int scopes[] = { [LDAP_BASE] = LDAP_SCOPE_BASE, [LDAP_ONE] = LDAP_SCOPE_ONELEVEL,
 		[LDAP_SUBTREE] = LDAP_SCOPE_SUBTREE };
 	const struct ldap_query *q = r->query;
-	LDAPControl *paging = NULL, *controls[2] = { NULL, NULL };
+	LDAPControl scope = { .ldctl_oid = (char *)(uintptr_t)OID_DOMAIN_SCOPE, .ldctl_iscritical = 1 };
+	LDAPControl *paging = NULL, *controls[3] = { NULL, NULL, NULL }, **next = controls;
 	int code;
 
 	if (q->page_size) {
 		code = ldap_create_page_control(r->link->ld, q->page_size, cookie->bv_val ? cookie : NULL, 1, &paging);
 		if (code != LDAP_SUCCESS)
 			return ldap_link_fail(r->op, r->link, code, "making the paging control");
-		controls[0] = paging;
+		*next++ = paging;
 	}
+	if (q->is_one_context)
+		*next = &scope;
 	code = ldap_search_ext(r->link->ld, q->base, scopes[q->scope], q->filter, (char **)(uintptr_t)q->attributes, 0, controls, NULL,
 	    NULL, LDAP_NO_LIMIT, ret_id);
 	ldap_control_free(paging);

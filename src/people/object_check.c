@@ -337,6 +337,32 @@ check_filter(struct check *check, const struct object *object, const char *membe
 		wrong(check, object, member, problem);
 }
 
+static const char *const id_forms[] = {
+#define SOURCE_ID(name, text) #name,
+#include "tables/sources.def"
+#undef SOURCE_ID
+};
+
+static const char *const end_forms[] = {
+#define SOURCE_END(name, text) #name,
+#include "tables/sources.def"
+#undef SOURCE_END
+};
+
+static void
+check_word(struct check *check, const struct object *object, const char *member, const char *word, const char *const *words, size_t n)
+{
+	struct buf list = buf_in(check->op->mem);
+
+	for (size_t i = 0; word && i < n; i++) {
+		if (strcmp(words[i], word) == 0)
+			return;
+		buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", words[i]);
+	}
+	if (word)
+		wrong(check, object, member, op_printf(check->op, "must be %s", list.text));
+}
+
 static void
 check_directory(struct check *check, const struct object *object)
 {
@@ -347,13 +373,23 @@ check_directory(struct check *check, const struct object *object)
 		wrong(check, object, "url", problem);
 	check_dn(check, object, "base", directory->base);
 	check_dn(check, object, "group_base", directory->group_base);
-	check_dn(check, object, "bind_dn", directory->bind_dn);
+	/* Active Directory takes a userPrincipalName for a simple bind, too; no kind: it is being looked at */
+	if (!strchr(directory->bind_dn, '@') || (directory->kind && strcmp(directory->kind, "ad") != 0))
+		check_dn(check, object, "bind_dn", directory->bind_dn);
 	problem = directory->password ? secret_reference_problem(directory->password) : NULL;
 	if (problem)
 		wrong(check, object, "password", problem);
 	check_filter(check, object, "filter", directory->filter);
 	check_filter(check, object, "group_filter", directory->group_filter);
+	check_attribute(check, object, "id_attribute", directory->id_attribute);
 	check_attribute(check, object, "login_attribute", directory->login_attribute);
+	check_attribute(check, object, "other_login_attribute", directory->other_login_attribute);
+	check_attribute(check, object, "name_attribute", directory->name_attribute);
+	check_attribute(check, object, "mail_attribute", directory->mail_attribute);
+	for (size_t i = 0; i < directory->member_attributes.n; i++)
+		check_attribute(check, object, "member_attributes", directory->member_attributes.v[i]);
+	check_word(check, object, "id_form", directory->id_form, id_forms, countof(id_forms));
+	check_word(check, object, "expires_form", directory->expires_form, end_forms, countof(end_forms));
 	check_attribute(check, object, "disabled_attribute", directory->disabled_attribute);
 	check_attribute(check, object, "expires_attribute", directory->expires_attribute);
 	if (!directory->disabled_attribute != !directory->disabled_value)

@@ -55,7 +55,7 @@ bind_service(struct op *op, const struct catalog_directory *directory, struct ld
 		return rc;
 	if (result.outcome != LDAP_BIND_OK)
 		return op_fail(op, ERR_LDAP, "the directory %s refuses its service account %s: code %d %s", directory->body->name,
-		    directory->body->bind_dn, result.code, result.diagnostic);
+		    directory->body->bind_dn, result.code, result.why ? result.why : result.diagnostic);
 	return 0;
 }
 

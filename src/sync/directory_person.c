@@ -18,6 +18,7 @@ struct finding {
 	const char *name;
 	bool by_mail;
 	struct source_setup *setup;
+	struct source_names names;
 	struct directory_person *person;
 	/* the answer */
 	int64_t found;
@@ -31,9 +32,8 @@ struct finding {
 	size_t n_dns, n_groups;
 };
 
-/* The server has the last word on who matches, but it must be about the name that was asked for. */
 static bool
-has_name(struct op *op, const struct ldap_entry *entry, const char *attribute, const char *name)
+has_value(struct op *op, const struct ldap_entry *entry, const char *attribute, const char *name)
 {
 	const struct ldap_attribute *values = ldap_attribute(entry, attribute);
 	const char *wanted = text_fold(op->mem, name);
@@ -47,6 +47,16 @@ has_name(struct op *op, const struct ldap_entry *entry, const char *attribute, c
 	return false;
 }
 
+/* The server has the last word on who matches, but it must be about a name that was asked for. */
+static bool
+has_name(struct op *op, const struct ldap_entry *entry, const struct source_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (has_value(op, entry, names->v[i].attribute, names->v[i].value))
+			return true;
+	return false;
+}
+
 static int
 on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 {
@@ -55,22 +65,49 @@ on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 	if (f->found++ > 0)
 		return 0;
 	f->why = "it does not have the name that was asked for";
-	if (has_name(op, entry, f->by_mail ? "mail" : f->setup->login_attribute, f->name))
+	if (has_name(op, entry, &f->names))
 		f->is_taken = source_person_read(op, f->setup, entry, op->now_ms, &f->entry, &f->why) == 0;
 	return 0;
 }
 
 static int
+make_names(struct op *op, struct ldap_link *link, struct finding *f)
+{
+	if (!f->by_mail)
+		return source_names_make(op, f->setup, link, f->name, &f->names);
+	f->names.n = 1;
+	f->names.v[0].attribute = f->setup->mail_attribute;
+	f->names.v[0].value = f->name;
+	return 0;
+}
+
+/* RFC 4515 3: what was typed is a value and nothing else. */
+static const char *
+names_filter(struct op *op, const struct finding *f)
+{
+	struct buf filter = buf_in(op->mem);
+
+	buf_printf(&filter, "(&%s%s", f->setup->filter, f->names.n > 1 ? "(|" : "");
+	for (size_t i = 0; i < f->names.n; i++)
+		buf_printf(&filter, "(%s=%s)", f->names.v[i].attribute,
+		    ldap_filter_escape(op, f->names.v[i].value, strlen(f->names.v[i].value)));
+	buf_add(&filter, f->names.n > 1 ? "))" : ")");
+	return filter.text;
+}
+
+static int
 search_person(struct op *op, struct ldap_link *link, struct finding *f)
 {
-	const char *attribute = f->by_mail ? "mail" : f->setup->login_attribute;
-	const struct ldap_query query = {
-		.base = f->setup->base, .scope = LDAP_SUBTREE, .attributes = f->setup->attributes, .limit = FOUND_MAX,
-		/* RFC 4515 3: what was typed is a value and nothing else */
-		.filter = op_printf(op, "(&%s(%s=%s))", f->setup->filter, attribute, ldap_filter_escape(op, f->name, strlen(f->name))),
-	};
-	int rc = source_search(op, link, &query, on_person, f);
+	struct ldap_query query = { .base = f->setup->base, .scope = LDAP_SUBTREE, .attributes = f->setup->attributes, .limit = FOUND_MAX };
+	const char *attribute = f->by_mail ? f->setup->mail_attribute : f->setup->login_attribute;
+	int rc = make_names(op, link, f);
 
+	if (rc)
+		return rc;
+	if (f->names.n == 0)
+		return op_fail(op, ERR_NOT_FOUND, "the name is of another domain than %s", f->directory->body->name);
+	query.filter = names_filter(op, f);
+	rc = source_search(op, f->setup, link, &query, on_person, f);
 	if (rc == ERR_TOO_LARGE && f->found > 1)
 		op_forgive(op);
 	else if (rc)
@@ -86,13 +123,12 @@ search_person(struct op *op, struct ldap_link *link, struct finding *f)
 }
 
 static int
-on_group(struct op *op, const struct ldap_entry *entry, void *arg)
+take_group(struct op *op, struct finding *f, const struct ldap_entry *entry, bool is_anywhere)
 {
-	struct finding *f = arg;
 	struct source_group group;
 	const char *why;
 
-	if (source_group_read(op, f->setup, entry, &group, &why) || map_has_group(f->map, group.external_id))
+	if (source_group_read(op, f->setup, entry, is_anywhere, &group, &why) || map_has_group(f->map, group.external_id))
 		return 0;
 	if (f->n_groups == GROUPS_MAX)
 		return op_fail(op, ERR_INCOMPLETE, "somebody is in more than %d groups", GROUPS_MAX);
@@ -101,11 +137,36 @@ on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 	return 0;
 }
 
+static int
+on_group(struct op *op, const struct ldap_entry *entry, void *arg)
+{
+	return take_group(op, arg, entry, false);
+}
+
+static int
+on_primary_group(struct op *op, const struct ldap_entry *entry, void *arg)
+{
+	return take_group(op, arg, entry, true);
+}
+
+/* No member value names who has it as his primary group, so it is asked for by itself ([MS-ADA3] 2.117). */
+static int
+search_primary_group(struct op *op, struct ldap_link *link, struct finding *f)
+{
+	const char *const attributes[] = { f->setup->id_attribute, "cn", NULL };
+	struct ldap_query query = { .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes, .limit = 1 };
+
+	if (!f->entry.primary_group)
+		return 0;
+	query.base = source_sid_base(op, f->entry.primary_group);
+	return source_search(op, f->setup, link, &query, on_primary_group, f);
+}
+
 /* The groups that these DNs are directly in. */
 static int
 search_groups(struct op *op, struct ldap_link *link, struct finding *f, size_t from, size_t to)
 {
-	static const char *const attributes[] = { "entryUUID", "cn", NULL };
+	const char *const attributes[] = { f->setup->id_attribute, "cn", NULL };
 	struct ldap_query query = { .base = f->setup->group_base, .scope = LDAP_SUBTREE, .attributes = attributes, .limit = GROUPS_MAX };
 	struct buf filter = buf_in(op->mem);
 
@@ -114,22 +175,25 @@ search_groups(struct op *op, struct ldap_link *link, struct finding *f, size_t f
 		/* a DN in a filter is escaped as a value of a filter, whatever is escaped inside it already */
 		const char *dn = ldap_filter_escape(op, f->dns[i], strlen(f->dns[i]));
 
-		for (const char *const *name = source_member_attributes; *name; name++)
+		for (const char *const *name = f->setup->members; *name; name++)
 			buf_printf(&filter, "(%s=%s)", *name, dn);
 	}
 	buf_add(&filter, "))");
 	query.filter = filter.text;
-	return source_search(op, link, &query, on_group, f);
+	return source_search(op, f->setup, link, &query, on_group, f);
 }
 
 static int
 climb(struct op *op, struct ldap_link *link, struct finding *f)
 {
 	size_t from = 0;
+	int rc;
 
 	f->map = map_new(op, f->setup->rules->v, f->setup->rules->n);
 	f->n_dns = f->n_groups = 0;
 	f->dns[f->n_dns++] = f->entry.dn;
+	if ((rc = search_primary_group(op, link, f)) < 0)
+		return rc;
 	for (int level = 0; from < f->n_dns; level++) {
 		size_t end = f->n_dns;
 
@@ -137,9 +201,8 @@ climb(struct op *op, struct ldap_link *link, struct finding *f)
 			return op_fail(op, ERR_INCOMPLETE, "groups are nested more than %d deep", LEVELS_MAX);
 		while (from < end) {
 			size_t to = end - from > DNS_EACH ? from + DNS_EACH : end;
-			int rc = search_groups(op, link, f, from, to);
 
-			if (rc)
+			if ((rc = search_groups(op, link, f, from, to)) < 0)
 				return rc;
 			from = to;
 		}
@@ -153,6 +216,7 @@ fill_person(struct op *op, struct finding *f)
 {
 	f->person = op_alloc(op, sizeof(*f->person));
 	f->person->dn = f->entry.dn;
+	f->person->hold = f->entry.hold;
 	f->person->change.person = f->entry.person;
 	f->person->finding = f;
 }

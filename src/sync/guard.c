@@ -89,11 +89,12 @@ guard_empty(struct op *op, struct run *run)
 		return op_fail(op, ERR_INCOMPLETE,
 		    "the directory showed nobody (%lld entries could not be used): check its base, its filter and what the bind DN may "
 		    "read; nothing was changed", (long long)run->counts.skipped);
-	if (run->counts.groups)
+	/* primary groups are asked for by name: they are no answer to the search for groups */
+	if (run->counts.groups > run->outside_groups)
 		return 0;
 	chunk = chunk_begin(op);
 	rc = chunk_end(op, chunk, db_read(chunk, known_body, &known));
-	if (!rc && known.groups)
+	if (!rc && known.groups > run->outside_groups)
 		return op_fail(op, ERR_INCOMPLETE,
 		    "the directory showed no group, but %lld are known: check its group base, its group filter and what the bind DN may "
 		    "read; nothing was changed", (long long)known.groups);

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * One entry to one person: identity, names, state.  What identifies or names somebody must be there exactly once and be sound,
- * or the entry is left aside with a reason; a bad telephone number only loses the telephone number.  Read source_person_read.
+ * One entry to one person: identity and names here, state in source_state.c.  What identifies or names somebody must be there
+ * exactly once and be sound, or the entry is left aside with a reason; a bad telephone number only loses the telephone number.
+ * Read source_person_read.
  */
 #include "source_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/time.h"
 #include "base/uuid.h"
 #include "crypt/hash.h"
+#include "net/ldap_ad.h"
 
 #define DN_MAX_BYTES 8192
+#define ID_TEXT_MAX 64
+#define ID_OCTETS_MAX 32
 
-/* Members of person.attributes in the order of RFC 8785 3.2.3, and the attributes of RFC 4519 and RFC 2798 that they come from. */
-static const struct { const char *member, *attribute; } kept_attributes[] = {
-	{ "country", "c" },
-	{ "department", "departmentNumber" },
-	{ "employee_number", "employeeNumber" },
-	{ "family_name", "sn" },
-	{ "given_name", "givenName" },
-	{ "locality", "l" },
-	{ "mobile", "mobile" },
-	{ "phone", "telephoneNumber" },
-	{ "postal_code", "postalCode" },
-	{ "region", "st" },
-	{ "street", "street" },
-	{ "title", "title" },
+/* Members of person.attributes in the order of RFC 8785 3.2.3, and the attributes that they come from. */
+static const struct { const char *member, *attribute, *ad; } kept_attributes[] = {
+#define SOURCE_ATTRIBUTE(member, attribute, ad) { #member, attribute, ad },
+#include "tables/sources.def"
+#undef SOURCE_ATTRIBUTE
 };
 
-const char *const source_member_attributes[] = { "member", "uniqueMember", NULL };
+const char *
+source_kept_attribute(const struct source_setup *setup, size_t index)
+{
+	if (index >= countof(kept_attributes))
+		return NULL;
+	return setup->kind->kind == LDAP_KIND_AD ? kept_attributes[index].ad : kept_attributes[index].attribute;
+}
 
 static bool
 is_sound(const struct ldap_value *value, size_t max)
@@ -51,23 +51,54 @@ first_value(const struct ldap_entry *entry, const char *name, size_t max)
 	return first;
 }
 
-/* entryUUID (RFC 4530) exactly once.  Returns a reason, or NULL. */
-static const char *
-read_id(struct op *op, const struct ldap_entry *entry, const char **ret)
+/* Text of an id: lower case, so that one entry has one. */
+static bool
+text_id(struct op *op, const struct ldap_value *value, const char **ret)
 {
-	const struct ldap_attribute *id = ldap_attribute(entry, "entryUUID");
-	char *text;
+	char *text = op_strndup(op, value->data, value->size < ID_TEXT_MAX + 1 ? value->size : ID_TEXT_MAX + 1);
 
-	if (!id || id->n == 0)
-		return "it has no entryUUID";
-	if (id->n > 1)
-		return "it has two entryUUIDs";
-	text = op_strndup(op, id->v[0].data, id->v[0].size < 64 ? id->v[0].size : 64);
 	for (char *c = text; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c + 32);
-	if (strlen(text) != id->v[0].size || !uuid_is_valid(text))
-		return "its entryUUID is none";
+	*ret = text;
+	return *text && strlen(text) == value->size && value->size <= ID_TEXT_MAX &&
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-._") == value->size;
+}
+
+static bool
+read_form(struct op *op, const struct ldap_value *value, enum source_id form, const char **ret)
+{
+	char guid[UUID_TEXT_BYTES];
+
+	switch (form) {
+	case SOURCE_ID_uuid:
+		return text_id(op, value, ret) && uuid_is_valid(*ret);
+	case SOURCE_ID_guid:
+		if (!ldap_ad_guid(value->data, value->size, guid))
+			return false;
+		*ret = op_strdup(op, guid);
+		return true;
+	case SOURCE_ID_octets:
+		*ret = hex_encode(op->mem, value->data, value->size <= ID_OCTETS_MAX ? value->size : 0);
+		return value->size > 0 && value->size <= ID_OCTETS_MAX;
+	default:
+		return text_id(op, value, ret);
+	}
+}
+
+/* Exactly once (RFC 4530 for entryUUID, [MS-ADA3] 2.44 for objectGUID). */
+const char *
+source_id_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, const char **ret)
+{
+	const struct ldap_attribute *id = ldap_attribute(entry, setup->id_attribute);
+	const char *text;
+
+	if (!id || id->n == 0)
+		return op_printf(op, "it has no %s", setup->id_attribute);
+	if (id->n > 1)
+		return op_printf(op, "it has two values of %s", setup->id_attribute);
+	if (!read_form(op, &id->v[0], setup->id_form, &text))
+		return op_printf(op, "its %s is none", setup->id_attribute);
 	*ret = text;
 	return NULL;
 }
@@ -107,9 +138,9 @@ read_login(struct op *op, const struct ldap_entry *entry, const char *name, cons
 }
 
 static const char *
-read_display_name(struct op *op, const struct ldap_entry *entry, const char *login, const char **ret)
+read_display_name(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, const char *login, const char **ret)
 {
-	static const char *const names[] = { "displayName", "cn" };
+	const char *const names[] = { setup->name_attribute, "cn" };
 
 	*ret = login;
 	for (size_t i = 0; i < countof(names); i++) {
@@ -128,13 +159,13 @@ read_display_name(struct op *op, const struct ldap_entry *entry, const char *log
 
 /* Flat and of strings without controls, so its canonical form (RFC 8785) can be written straight away. */
 static char *
-attributes_text(struct op *op, const struct ldap_entry *entry)
+attributes_text(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry)
 {
 	struct buf buf = buf_in(op->mem);
 
 	buf_add_char(&buf, '{');
 	for (size_t i = 0; i < countof(kept_attributes); i++) {
-		const char *value = first_value(entry, kept_attributes[i].attribute, SOURCE_VALUE_MAX);
+		const char *value = first_value(entry, source_kept_attribute(setup, i), SOURCE_VALUE_MAX);
 
 		if (!value)
 			continue;
@@ -152,52 +183,6 @@ attributes_text(struct op *op, const struct ldap_entry *entry)
 	}
 	buf_add_char(&buf, '}');
 	return buf.text;
-}
-
-static bool
-is_disabled(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry)
-{
-	const struct ldap_attribute *locked = ldap_attribute(entry, "pwdAccountLockedTime");
-	const struct ldap_attribute *mark = setup->disabled_attribute ? ldap_attribute(entry, setup->disabled_attribute) : NULL;
-
-	/* draft-behera-ldap-password-policy 5.3.3: this time means locked for good, by an administrator; any other one passes by */
-	for (size_t i = 0; locked && i < locked->n; i++)
-		if (strncmp(locked->v[i].data, "00000101", 8) == 0)
-			return true;
-	for (size_t i = 0; mark && i < mark->n; i++) {
-		const char *key = text_is_utf8(mark->v[i].data, mark->v[i].size) ? text_fold(op->mem, mark->v[i].data) : NULL;
-
-		/* what cannot be read counts as its strictest meaning */
-		if (!setup->disabled_key || !key || strcmp(key, setup->disabled_key) == 0)
-			return true;
-	}
-	return false;
-}
-
-static const char *
-read_state(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, int64_t now_ms, struct person *person)
-{
-	const struct ldap_attribute *end = ldap_attribute(entry, setup->expires_attribute);
-
-	for (size_t i = 0; end && i < end->n; i++) {
-		int64_t at;
-
-		if (!text_is_utf8(end->v[i].data, end->v[i].size) || !time_parse_generalized(end->v[i].data, &at))
-			return "the attribute with the end of the account holds no time";
-		/* the earliest one, and never 0, which means none */
-		if (!person->until || at < person->until)
-			person->until = at ? at : 1;
-	}
-	person->is_active = true;
-	person->reason = "";
-	if (is_disabled(op, setup, entry)) {
-		person->is_active = false;
-		person->reason = "disabled";
-	} else if (person->until && person->until <= now_ms) {
-		person->is_active = false;
-		person->reason = "expired";
-	}
-	return NULL;
 }
 
 /* No field holds a NUL, so fields with their ends cannot be shifted against each other. */
@@ -247,31 +232,43 @@ source_person_read(struct op *op, const struct source_setup *setup, const struct
 	*ret = (struct source_person){ 0 };
 	person->directory_id = setup->directory->id;
 	/* the id first: a skipped entry that has one is known not to be gone */
-	if ((*ret_why = read_id(op, entry, &person->external_id)) ||
+	if ((*ret_why = source_id_read(op, setup, entry, &person->external_id)) ||
 	    (*ret_why = read_dn(op, entry, setup->base_key, &ret->dn, &ret->dn_key)) ||
 	    (*ret_why = read_login(op, entry, setup->login_attribute, &person->login)) ||
-	    (*ret_why = read_display_name(op, entry, person->login, &person->display_name)) ||
-	    (*ret_why = read_state(op, setup, entry, now_ms, person)))
+	    (*ret_why = read_display_name(op, setup, entry, person->login, &person->display_name)) ||
+	    (*ret_why = source_state_read(op, setup, entry, now_ms, ret)))
 		return 1;
-	mail = first_value(entry, "mail", SOURCE_MAIL_MAX);
+	mail = first_value(entry, setup->mail_attribute, SOURCE_MAIL_MAX);
 	person->mail = mail ? op_strdup(op, mail) : NULL;
-	person->attributes = attributes_text(op, entry);
+	person->attributes = attributes_text(op, setup, entry);
 	make_digest(op, person);
 	read_values(op, setup, entry, ret);
 	return 0;
 }
 
+static const char *
+read_sid(struct op *op, const struct ldap_entry *entry)
+{
+	const struct ldap_attribute *sid = ldap_attribute(entry, "objectSid");
+	char text[LDAP_AD_SID_BYTES];
+
+	return sid && sid->n == 1 && ldap_ad_sid(sid->v[0].data, sid->v[0].size, text) ? op_strdup(op, text) : NULL;
+}
+
 int
-source_group_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, struct source_group *ret,
-    const char **ret_why)
+source_group_read(struct op *op, const struct source_setup *setup, const struct ldap_entry *entry, bool is_anywhere,
+    struct source_group *ret, const char **ret_why)
 {
 	const char *name;
 
 	*ret = (struct source_group){ 0 };
-	if ((*ret_why = read_id(op, entry, &ret->external_id)) ||
-	    (*ret_why = read_dn(op, entry, setup->group_base_key, &ret->dn, &ret->dn_key)))
+	if ((*ret_why = source_id_read(op, setup, entry, &ret->external_id)) ||
+	    (*ret_why = read_dn(op, entry, is_anywhere ? "" : setup->group_base_key, &ret->dn, &ret->dn_key)))
 		return 1;
 	name = first_value(entry, "cn", SOURCE_NAME_MAX);
 	ret->name = name ? op_strdup(op, name) : ret->dn;
+	ret->is_outside = !ldap_dn_is_under(ret->dn_key, setup->group_base_key);
+	if (setup->kind->kind == LDAP_KIND_AD)
+		ret->sid = read_sid(op, entry);
 	return 0;
 }

@@ -10,14 +10,8 @@
 
 #include "base/log.h"
 
-#define PEOPLE_FILTER "(objectClass=inetOrgPerson)"
-#define GROUPS_FILTER "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))"
 #define ATTRIBUTES_MAX 128
-
-static const char *const always_asked[] = {
-	"entryUUID", "displayName", "cn", "mail", "c", "departmentNumber", "employeeNumber", "sn", "givenName", "l", "mobile",
-	"telephoneNumber", "postalCode", "st", "street", "title", "pwdAccountLockedTime",
-};
+#define MEMBERS_MAX 8
 
 static bool
 has_name(const char *const *names, size_t n, const char *name)
@@ -113,16 +107,68 @@ static const char *const *
 attributes_to_ask(struct op *op, const struct source_setup *setup)
 {
 	const char **names = op_alloc(op, ATTRIBUTES_MAX * sizeof(char *));
+	const char *kept;
 	size_t n = 0;
 
-	for (size_t i = 0; i < countof(always_asked); i++)
-		add_name(names, &n, always_asked[i]);
+	add_name(names, &n, setup->id_attribute);
 	add_name(names, &n, setup->login_attribute);
+	add_name(names, &n, setup->other_attribute);
+	add_name(names, &n, setup->name_attribute);
+	add_name(names, &n, "cn");
+	add_name(names, &n, setup->mail_attribute);
+	for (size_t i = 0; (kept = source_kept_attribute(setup, i)); i++)
+		add_name(names, &n, kept);
+	for (const char *const *name = source_state_attributes(setup); *name; name++)
+		add_name(names, &n, *name);
 	add_name(names, &n, setup->expires_attribute);
 	add_name(names, &n, setup->disabled_attribute);
 	for (const char *const *name = setup->rules->attributes; *name; name++)
 		add_name(names, &n, *name);
 	return names;
+}
+
+/* The object's own attributes with members, or those of its kind. */
+static const char *const *
+members_of(struct op *op, const struct source_setup *setup)
+{
+	const struct strings *own = &setup->directory->body->member_attributes;
+	const char **names = op_alloc(op, (MEMBERS_MAX + 1) * sizeof(char *));
+	char *rest = op_strdup(op, setup->kind->members), *word;
+	size_t n = 0;
+
+	for (size_t i = 0; i < own->n && n < MEMBERS_MAX; i++)
+		names[n++] = own->v[i];
+	while (!own->n && n < MEMBERS_MAX && (word = strsep(&rest, " ")))
+		names[n++] = word;
+	return names;
+}
+
+static int
+fill_forms(struct op *op, const struct shape_directory *body, struct source_setup *setup)
+{
+	setup->id_form = setup->kind->id_form;
+	setup->expires_form = setup->kind->end_form;
+	if (!source_id_form(body->id_form, &setup->id_form) || !source_end_form(body->expires_form, &setup->expires_form))
+		return op_fail(op, ERR_INVALID, "the directory %s has an id_form or expires_form that is none", body->name);
+	return 0;
+}
+
+static void
+fill_names(const struct shape_directory *body, struct source_setup *setup)
+{
+	const struct source_kind *kind = setup->kind;
+
+	setup->base = body->base;
+	setup->filter = or_preset(body->filter, kind->people);
+	setup->group_base = or_preset(body->group_base, body->base);
+	setup->group_filter = or_preset(body->group_filter, kind->groups);
+	setup->id_attribute = or_preset(body->id_attribute, kind->id);
+	setup->login_attribute = or_preset(body->login_attribute, kind->login);
+	setup->other_attribute = or_preset(body->other_login_attribute, *kind->other_login ? kind->other_login : NULL);
+	setup->name_attribute = or_preset(body->name_attribute, kind->display);
+	setup->mail_attribute = or_preset(body->mail_attribute, kind->mail);
+	setup->expires_attribute = or_preset(body->expires_attribute, kind->end);
+	setup->disabled_attribute = or_preset(body->disabled_attribute, NULL);
 }
 
 int
@@ -133,23 +179,19 @@ source_setup_make(struct op *op, const struct catalog_directory *directory, cons
 	char *base_key, *group_base_key;
 	int rc;
 
-	if (body->kind && strcmp(body->kind, "ad") == 0)
-		return op_fail(op, ERR_INVALID, "%s is an Active Directory, which this version cannot read", body->name);
 	setup->directory = directory;
 	setup->rules = rules;
-	setup->base = body->base;
-	setup->filter = or_preset(body->filter, PEOPLE_FILTER);
-	setup->group_base = or_preset(body->group_base, body->base);
-	setup->group_filter = or_preset(body->group_filter, GROUPS_FILTER);
-	setup->login_attribute = or_preset(body->login_attribute, "uid");
-	setup->expires_attribute = or_preset(body->expires_attribute, "pwdEndTime");
-	setup->disabled_attribute = or_preset(body->disabled_attribute, NULL);
+	setup->kind = source_kind_find(body->kind);
+	if (!setup->kind)
+		return op_fail(op, ERR_INVALID, "the directory %s has the kind %s, which is none", body->name, body->kind);
+	fill_names(body, setup);
 	setup->disabled_key = body->disabled_value ? text_fold(op->mem, body->disabled_value) : NULL;
-	if ((rc = ldap_dn_normalise(op, setup->base, &base_key)) < 0 ||
+	if ((rc = fill_forms(op, body, setup)) < 0 || (rc = ldap_dn_normalise(op, setup->base, &base_key)) < 0 ||
 	    (rc = ldap_dn_normalise(op, setup->group_base, &group_base_key)) < 0)
 		return rc;
 	setup->base_key = base_key;
 	setup->group_base_key = group_base_key;
+	setup->members = members_of(op, setup);
 	setup->attributes = attributes_to_ask(op, setup);
 	*ret = setup;
 	return 0;

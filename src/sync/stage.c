@@ -32,6 +32,7 @@ struct stage {
 	struct arena *mem;
 	struct sync_entry *people;
 	size_t n_people, n_written;
+	struct primaries *primaries;
 	/* groups */
 	bool has_groups;                /* the groups have begun */
 	struct arena *group_mem;
@@ -160,6 +161,7 @@ stage_begin(struct op *op, struct run *run, struct stage **ret)
 	stage->run = run;
 	stage->mem = own_arena(op);
 	stage->group_mem = own_arena(op);
+	stage->primaries = primaries_make(op);
 	stage->people = op_alloc(op, PEOPLE_MAX * sizeof(*stage->people));
 	rc = db_read(op, begin_body, stage);
 	stage->is_kept = op_alloc(op, stage->n_old_groups * sizeof(bool));
@@ -275,12 +277,15 @@ stage_person(struct op *op, const struct source_person *source, void *arg)
 		.until_ms = person->until,
 		.facts = "[]",
 	};
+	int rc;
 
 	if (source->n_values)
 		entry.facts = arena_strdup(stage->mem, stage_facts_write(op, source->values, source->n_values));
 	memcpy(entry.digest, person->digest, sizeof(entry.digest));
 	stage_hash(source->dn_key, entry.dn_hash);
 	stage->run->counts.read++;
+	if (source->primary_group && (rc = primaries_note(op, stage->primaries, source->primary_group, entry.dn_hash)) < 0)
+		return rc;
 	return add_entry(op, stage, &entry);
 }
 
@@ -388,6 +393,25 @@ end_group(struct op *op, struct stage *stage)
 	return flush_groups(op, stage);
 }
 
+static void
+add_member(void *arg, const unsigned char *hash)
+{
+	struct stage *stage = arg;
+	size_t n = (size_t)stage->group.n_members;
+
+	if (n == stage->room) {
+		size_t room = stage->room ? stage->room * 2 : 64;
+		unsigned char *more = arena_alloc(stage->group_mem, room * SYNC_HASH_BYTES);
+
+		if (n)
+			memcpy(more, stage->hashes, n * SYNC_HASH_BYTES);
+		stage->hashes = more;
+		stage->room = room;
+	}
+	memcpy(stage->hashes + n * SYNC_HASH_BYTES, hash, SYNC_HASH_BYTES);
+	stage->group.n_members++;
+}
+
 static int
 stage_group(struct op *op, const struct source_group *source, void *arg)
 {
@@ -403,27 +427,20 @@ stage_group(struct op *op, const struct source_group *source, void *arg)
 		.dn_key = arena_strdup(stage->group_mem, source->dn_key),
 		.name = arena_strdup(stage->group_mem, source->name),
 	};
+	stage->run->outside_groups += source->is_outside;
+	if (source->sid)
+		primaries_each(stage->primaries, source->sid, add_member, stage);
 	return rc;
 }
 
 static int
 stage_member(struct op *op, const char *member_dn_key, void *arg)
 {
-	struct stage *stage = arg;
-	size_t n = (size_t)stage->group.n_members;
+	unsigned char hash[SYNC_HASH_BYTES];
 
 	(void)op;
-	if (n == stage->room) {
-		size_t room = stage->room ? stage->room * 2 : 64;
-		unsigned char *more = arena_alloc(stage->group_mem, room * SYNC_HASH_BYTES);
-
-		if (n)
-			memcpy(more, stage->hashes, n * SYNC_HASH_BYTES);
-		stage->hashes = more;
-		stage->room = room;
-	}
-	stage_hash(member_dn_key, stage->hashes + n * SYNC_HASH_BYTES);
-	stage->group.n_members++;
+	stage_hash(member_dn_key, hash);
+	add_member(arg, hash);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct run {
 	const char *directory_id;
 	const struct source_rules *rules;
 	struct sync_counts counts;
+	int64_t outside_groups;                         /* of the groups read: primary groups that lie elsewhere */
 	int64_t links_max;                              /* memberships held in memory; 0: the preset of graph.c */
 	int64_t touched_ms;                             /* monotonic: when its row was last written */
 };
@@ -32,8 +33,8 @@ struct op *chunk_begin(struct op *op);
 int chunk_end(struct op *op, struct op *chunk, int rc) MUST_CHECK;
 
 /*
- * Says every two seconds that the run is being worked on, and how far it is: a run whose row nobody touches for RUN_STALE_MS is given up by the timer, and a
- * worker that comes back to it then gets ERR_CONFLICT.
+ * Says every two seconds that the run is being worked on, and how far it is: a run whose row nobody touches for RUN_STALE_MS is
+ * given up by the timer, and a worker that comes back to it then gets ERR_CONFLICT.
  */
 int run_touch(struct op *op, struct run *run) MUST_CHECK;
 #define RUN_STALE_MS 600000
@@ -68,6 +69,16 @@ void stage_hash(const char *dn_key, unsigned char ret[static SYNC_HASH_BYTES]);
 /* What the attribute rules looked at, as staged text and back. */
 char *stage_facts_write(struct op *op, const struct map_value *values, size_t n);
 int stage_facts_read(struct op *op, const char *facts, struct map_value **ret, size_t *ret_n) MUST_CHECK;
+
+/* ---- stage_primary.c: who has which primary group (Active Directory) ---- */
+
+struct primaries;
+/* Belongs to the op. */
+struct primaries *primaries_make(struct op *op);
+/* hash: of the person's DN. */
+int primaries_note(struct op *op, struct primaries *primaries, const char *sid, const unsigned char hash[static SYNC_HASH_BYTES]) MUST_CHECK;
+/* Everybody whose primary group has this SID. */
+void primaries_each(const struct primaries *primaries, const char *sid, void (*visit)(void *arg, const unsigned char *hash), void *arg);
 
 /* ---- graph.c: the run's groups in memory ---- */
 

@@ -51,6 +51,7 @@ step_read(struct op *op, struct run *run)
 	int rc;
 
 	run->counts = (struct sync_counts){ 0 };
+	run->outside_groups = 0;
 	rc = stage_begin(own, run, &stage);
 	reader.arg = stage;
 	if (!rc)

@@ -53,8 +53,9 @@ tell_person(int rc, const struct directory_person *person)
 	tell(rc);
 	if (rc)
 		return 0;
-	printf("dn: %s\nid: %s\nlogin: %s\nactive: %d\nreason: %s\n", person->dn, person->change.person.external_id, person->change.person.login,
-	    person->change.person.is_active, person->change.person.reason);
+	printf("dn: %s\nid: %s\nlogin: %s\nactive: %d\nreason: %s\n", person->dn, person->change.person.external_id,
+	    person->change.person.login, person->change.person.is_active, person->change.person.reason);
+	printf("until: %lld\nhold: %d\n", (long long)person->change.person.until, person->hold);
 	for (size_t i = 0; i < person->change.n_grants; i++)
 		printf("rule: %s\n", catalog_rule_by_id(catalog_get(op), person->change.grants[i].rule_id)->body->name);
 	return 0;
@@ -63,10 +64,13 @@ tell_person(int rc, const struct directory_person *person)
 static int
 tell_outcome(int rc, const struct ldap_bind_result *result)
 {
-	static const char *const outcomes[] = { "ok", "refused", "locked", "disabled", "expired account", "password expired", "must change" };
+	static const char *const outcomes[] = { "ok", "refused", "locked", "disabled", "expired account", "password expired", "must change",
+		"hours", "workstation" };
 
 	tell(rc);
-	printf("outcome: %s\ncode: %d\n", outcomes[result->outcome], result->code);
+	printf("outcome: %s\ncode: %d\nright: %d\n", outcomes[result->outcome], result->code, result->is_password_right);
+	if (result->why)
+		printf("why: %s\n", result->why);
 	return 0;
 }
 
@@ -137,6 +141,8 @@ struct whole {
 	struct map *map;
 	struct source_person people[1000];
 	size_t n_people, group;
+	struct { size_t group; const char *sid; } sids[1000];
+	size_t n_sids;
 	struct { size_t group; const char *dn_key; } members[10000];
 	size_t n_members;
 };
@@ -154,6 +160,7 @@ keep_person(struct op *run, const struct source_person *person, void *arg)
 	for (size_t i = 0; i < person->n_values; i++)
 		values[i].key = op_strdup(run, values[i].key);
 	copy->values = values;
+	copy->primary_group = op_strdup(run, person->primary_group);
 	return 0;
 }
 
@@ -162,8 +169,11 @@ keep_group(struct op *run, const struct source_group *group, void *arg)
 {
 	struct whole *w = arg;
 
-	(void)run;
 	w->group = map_add_group(w->map, group->external_id, group->dn_key);
+	if (group->sid) {
+		w->sids[w->n_sids].group = w->group;
+		w->sids[w->n_sids++].sid = op_strdup(run, group->sid);
+	}
 	return 0;
 }
 
@@ -187,6 +197,9 @@ agrees(const struct whole *w, const struct source_person *person)
 	for (size_t i = 0; i < w->n_members; i++)
 		if (strcmp(w->members[i].dn_key, person->dn_key) == 0)
 			groups[n++] = w->members[i].group;
+	for (size_t i = 0; person->primary_group && i < w->n_sids; i++)
+		if (strcmp(w->sids[i].sid, person->primary_group) == 0)
+			groups[n++] = w->sids[i].group;
 	map_person(w->map, op, groups, n, person->values, person->n_values, &wanted, &n_wanted);
 	op->deadline_ms = time_monotonic_ms() + 10000;
 	/* P10: before the password nothing is read that a name of nobody does not cost, too */

@@ -160,7 +160,7 @@ tell_person(struct stage *stage, const struct entry *entry)
 static inline void
 tell_group(struct stage *stage, int n, const char *name, const char *const *members)
 {
-	struct source_group source = { uuid_of(n), dn_of(name), dn_of(name), name };
+	struct source_group source = { .external_id = uuid_of(n), .dn = dn_of(name), .dn_key = dn_of(name), .name = name };
 
 	cr_assert_eq(stage_reader.group(op, &source, stage), 0, "%s", op_failure(op));
 	for (; *members; members++)

@@ -353,8 +353,8 @@ tell_many(struct reading *r)
 	for (int i = 1; i <= MANY_PEOPLE; i++)
 		tell_person(r->stage, &(struct entry){ .n = i, .login = op_printf(op, "p%d", i) });
 	for (int g = 0; g < 20; g++) {
-		struct source_group group = { uuid_of(9000 + g), dn_of(g ? op_printf(op, "g%d", g) : "nurses"),
-			dn_of(g ? op_printf(op, "g%d", g) : "nurses"), "group" };
+		const char *dn = dn_of(g ? op_printf(op, "g%d", g) : "nurses");
+		struct source_group group = { .external_id = uuid_of(9000 + g), .dn = dn, .dn_key = dn, .name = "group" };
 
 		cr_assert_eq(stage_reader.group(op, &group, r->stage), 0);
 		for (int i = g + 1; i <= MANY_PEOPLE; i += 20)
