@@ -4,7 +4,7 @@
  * that did not answer three times running is left alone for five seconds, and then tried by one.  key: the directory's id and version, so that a
  * changed one starts anew.
  *
- *     rc = ldap_pool_enter(op, pool, key);            // ERR_BUSY, or ERR_UNREACHABLE while the circuit is open
+ *     rc = ldap_pool_enter(op, pool, key);            // ERR_BUSY after a while, or ERR_UNREACHABLE while the circuit is open
  *     ...
  *     ldap_pool_leave(pool, key, rc);                 // tells how it went
  */
@@ -13,7 +13,8 @@
 
 #include "net/ldap.h"
 
-#define LDAP_POOL_AT_ONCE 4             /* half of the lane "bind" */
+#define LDAP_POOL_AT_ONCE 8             /* half of the lane "bind" */
+#define LDAP_POOL_SEAT_MS 1000          /* one more than these waits so long for a seat, while the directory answers; else not at all */
 #define LDAP_POOL_FAILURES 3
 #define LDAP_POOL_REST_MS 5000
 #define LDAP_POOL_IDLE_MS 60000         /* a kept link unused for this long is closed */

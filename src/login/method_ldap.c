@@ -80,6 +80,13 @@ find_in_time(struct op *op, const struct search *s, const struct catalog_directo
 	return rc;
 }
 
+/* What is too large or malformed in its answer is the directory's mistake, not that of who signs in. */
+static int
+fault_of_directory(int rc)
+{
+	return error_row(rc)->status < 500 ? ERR_LDAP : rc;
+}
+
 /* False when the directory could not tell: then it is not asked again. */
 static bool
 search_directory(struct op *op, struct search *s, const struct catalog_directory *directory, bool by_mail)
@@ -97,7 +104,7 @@ search_directory(struct op *op, struct search *s, const struct catalog_directory
 		log_line(LOG_LEVEL_WARNING, "login.directory", "directory", directory->body->name, "why", op_failure(op), "request",
 		    op->request_id, NULL);
 		s->failed = s->failure ? s->failed : op_strdup(op, op_failure(op));
-		s->failure = s->failure ? s->failure : rc;
+		s->failure = s->failure ? s->failure : fault_of_directory(rc);
 	}
 	op_forgive(op);
 	return rc == ERR_NOT_FOUND || rc == ERR_AMBIGUOUS;
@@ -288,5 +295,5 @@ method_ldap_check(struct op *op, const char *password, struct method_result *res
 	op->deadline_ms = time_monotonic_ms() + share;
 	rc = check_password(op, password, result);
 	op->deadline_ms = whole;
-	return rc;
+	return rc ? fault_of_directory(rc) : 0;
 }

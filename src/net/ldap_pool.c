@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/time.h"
 #include "ldap_int.h"
@@ -32,6 +33,7 @@ struct seat {
 
 struct ldap_pool {
 	pthread_mutex_t lock;
+	pthread_cond_t left;            /* somebody gave up a seat, or failed */
 	struct seat seats[SEATS];
 };
 
@@ -39,7 +41,12 @@ struct ldap_pool *
 ldap_pool_new(void)
 {
 	struct ldap_pool *pool = mem_new(sizeof(*pool));
+	pthread_condattr_t monotonic;
 
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->left, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&pool->lock, NULL);
 	return pool;
 }
@@ -52,6 +59,7 @@ ldap_pool_free(struct ldap_pool *pool)
 	for (size_t i = 0; i < SEATS; i++)
 		for (size_t k = 0; k < LDAP_POOL_AT_ONCE; k++)
 			ldap_link_close(pool->seats[i].kept[k].link);
+	pthread_cond_destroy(&pool->left);
 	pthread_mutex_destroy(&pool->lock);
 	mem_free(pool);
 }
@@ -109,6 +117,35 @@ admit(struct op *op, struct seat *seat)
 	return 0;
 }
 
+static bool
+is_full(const struct seat *seat)
+{
+	return seat && seat->waiting >= LDAP_POOL_AT_ONCE;
+}
+
+/*
+ * Under the lock.  While the directory answers, a full house empties in moments, and to refuse somebody would be wrong.  Once it has
+ * failed, nobody waits: those who do would take the lane from the others.  The seat may have become another's meanwhile.
+ */
+static void
+wait_for_seat(struct op *op, struct ldap_pool *pool, const char *key)
+{
+	int64_t wait_ms = op_left_ms(op) < LDAP_POOL_SEAT_MS ? op_left_ms(op) : LDAP_POOL_SEAT_MS;
+	struct timespec until;
+	const struct seat *seat;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += wait_ms / 1000;
+	until.tv_nsec += wait_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	while ((seat = seat_of(pool, key)) && is_full(seat) && !seat->failures)
+		if (pthread_cond_timedwait(&pool->left, &pool->lock, &until))
+			return;
+}
+
 int
 ldap_pool_enter(struct op *op, struct ldap_pool *pool, const char *key)
 {
@@ -119,6 +156,8 @@ ldap_pool_enter(struct op *op, struct ldap_pool *pool, const char *key)
 	if (!*key || strlen(key) >= KEY_BYTES)
 		return op_fail(op, ERR_INTERNAL, "the key of a directory has a bad length");
 	pthread_mutex_lock(&pool->lock);
+	if (is_full(seat_of(pool, key)))
+		wait_for_seat(op, pool, key);
 	seat = seat_of(pool, key);
 	if (!seat)
 		seat = seat_make(pool, key, closing);
@@ -141,6 +180,7 @@ ldap_pool_leave(struct ldap_pool *pool, const char *key, int rc)
 			seat->failures = 0;
 		else if (++seat->failures >= LDAP_POOL_FAILURES)
 			seat->rest_until_ms = time_monotonic_ms() + LDAP_POOL_REST_MS;
+		pthread_cond_broadcast(&pool->left);
 	}
 	pthread_mutex_unlock(&pool->lock);
 }

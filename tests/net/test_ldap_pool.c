@@ -3,6 +3,10 @@
 #include "net/ldap_pool.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/time.h"
 
 static struct op *op;
 static struct ldap_pool *pool;
@@ -41,6 +45,38 @@ Test(ldap_pool, half_a_lane_waits_for_one_directory_and_others_are_free)
 	ldap_pool_leave(pool, "slow", 0);
 	cr_assert_eq(enter("slow"), 0);
 	cr_assert_eq(enter("slow"), ERR_BUSY);
+}
+
+static void *
+leave_soon(void *key)
+{
+	usleep(50000);
+	ldap_pool_leave(pool, key, 0);
+	return NULL;
+}
+
+Test(ldap_pool, a_full_house_is_waited_for_while_the_directory_answers)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < LDAP_POOL_AT_ONCE; i++)
+		cr_assert_eq(enter("well"), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, leave_soon, "well"), 0);
+	cr_assert_eq(enter("well"), 0, "somebody leaves in time");
+	pthread_join(thread, NULL);
+}
+
+Test(ldap_pool, nobody_waits_for_a_directory_that_has_failed)
+{
+	int64_t started;
+
+	for (int i = 0; i < LDAP_POOL_AT_ONCE; i++)
+		cr_assert_eq(enter("ill"), 0);
+	ldap_pool_leave(pool, "ill", ERR_DEADLINE);
+	cr_assert_eq(enter("ill"), 0);
+	started = time_monotonic_ms();
+	cr_assert_eq(enter("ill"), ERR_BUSY);
+	cr_assert_lt(time_monotonic_ms() - started, LDAP_POOL_SEAT_MS, "at once");
 }
 
 Test(ldap_pool, three_failures_in_a_row_open_the_circuit)
