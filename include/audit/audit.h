@@ -60,5 +60,9 @@ int audit_flush_all(struct op *op) MUST_CHECK;
 bool audit_is_ready(struct audit_log *audit);
 /* "login.fail" */
 const char *event_code(enum event event);
+/* What the code means, in a sentence; NULL for a code that is none. */
+const char *event_text(const char *code);
+/* All codes, in order of the table. */
+const char *const *event_codes(size_t *ret_n);
 
 #endif

@@ -14,6 +14,7 @@ struct audit_row {
 	const char *actor, *target;     /* NULL when none */
 	const char *request_id;
 	const char *canonical;          /* RFC 8785 text */
+	const char *app;                /* the application that it is about, NULL when none; stands in canonical, too */
 };
 
 /* The clear text behind one commitment. */
@@ -27,6 +28,21 @@ struct audit_personal_row {
 int db_audit_create(struct op *op, const struct audit_row *row, const struct audit_personal_row *personal, size_t n) MUST_CHECK;
 /* Inside db_run or db_read: up to limit rows after id (NULL: from the start) in order of id; event NULL: any. */
 int db_audit_list(struct op *op, const char *after, const char *event, size_t limit, struct audit_row **ret, size_t *ret_n) MUST_CHECK;
+
+/* What a row must be; NULL: anything. */
+struct audit_filter {
+	const char *event, *actor, *app, *request_id, *address;
+	const char *user_id, *login;    /* one of the two is enough: done by or to this account, or recorded with this login name */
+	int64_t from_ms, to_ms;         /* from at or after, to before; to 0: no end.  By the id of the row, which is the log's order */
+};
+/*
+ * Inside db_read or db_run: up to limit rows, oldest first or newest first, beyond the row with id after in that direction (NULL: from
+ * its begin).
+ */
+int db_audit_search(struct op *op, const struct audit_filter *filter, bool is_newest_first, const char *after, size_t limit,
+    struct audit_row **ret, size_t *ret_n) MUST_CHECK;
+/* ERR_NOT_FOUND when there is no row with this id. */
+int db_audit_exists(struct op *op, const char *id) MUST_CHECK;
 /* When the newest row was written; 0: there is none. */
 int db_audit_newest(struct op *op, int64_t *ret_ms) MUST_CHECK;
 /* What is still kept in clear of a row, in order of field. */

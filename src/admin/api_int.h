@@ -12,6 +12,9 @@
 int api_limit(struct op *op, const struct request *request, size_t *ret) MUST_CHECK;
 /* A parameter of the query, NULL when not given or empty; given twice is ERR_INVALID. */
 int api_query(struct op *op, const struct request *request, const char *name, const char **ret) MUST_CHECK;
+/* Inside db_read or db_run: by id, or by login name: the one who has it, or the only active one of several.  ERR_NOT_FOUND, ERR_CONFLICT. */
+struct user;
+int api_user_find(struct op *op, const char *name, struct user **ret) MUST_CHECK;
 /* Answers 200 with a sentence about what was done. */
 void api_done(struct op *op, struct reply *reply, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -19,8 +19,8 @@ struct about {
 };
 
 /* By id, or by login name: the one who has it, or the only active one of several (names are handed over). */
-static int
-user_find(struct op *op, const char *name, struct user **ret)
+int
+api_user_find(struct op *op, const char *name, struct user **ret)
 {
 	char *key = text_fold(op->mem, name);
 	struct user **found, *active = NULL;
@@ -135,7 +135,7 @@ about_body(struct op *op, void *arg)
 {
 	struct about *about = arg;
 	struct user *user;
-	int rc = user_find(op, about->name, &user);
+	int rc = api_user_find(op, about->name, &user);
 
 	if (!rc && about->change) {
 		rc = about->change(op, user, about->in);
@@ -322,7 +322,7 @@ sessions_body(struct op *op, void *arg)
 	struct session_row *rows;
 	struct user *user;
 	size_t n;
-	int rc = user_find(op, sessions->name, &user);
+	int rc = api_user_find(op, sessions->name, &user);
 
 	if (!rc)
 		rc = db_session_list(op, user->id, op->now_ms, op->now_ms - op->config->session_idle * 1000, &rows, &n);

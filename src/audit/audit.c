@@ -29,9 +29,9 @@ enum event_kind { CHANGE, REFUSAL };
 static const struct {
 	const char *code;
 	enum event_kind kind;
-	const char *facts;
+	const char *facts, *text;
 } events[] = {
-#define EVENT(name, code, kind, level, facts, text) { code, kind, facts },
+#define EVENT(name, code, kind, level, facts, text) { code, kind, facts, text },
 #include "tables/events.def"
 #undef EVENT
 };
@@ -44,6 +44,28 @@ const char *
 event_code(enum event event)
 {
 	return events[event].code;
+}
+
+const char *
+event_text(const char *code)
+{
+	for (size_t i = 0; i < EV_COUNT; i++)
+		if (strcmp(events[i].code, code) == 0)
+			return events[i].text;
+	return NULL;
+}
+
+const char *const *
+event_codes(size_t *ret_n)
+{
+	static const char *const codes[] = {
+#define EVENT(name, code, kind, level, facts, text) code,
+#include "tables/events.def"
+#undef EVENT
+	};
+
+	*ret_n = countof(codes);
+	return codes;
 }
 
 void
@@ -246,6 +268,9 @@ record(struct op *op, enum event event, const char *target, const char *address,
 		row.actor = recordable(op, row.actor);
 	if (target)
 		row.target = recordable(op, target);
+	for (size_t i = 0; i < n; i++)
+		if (!facts[i].is_personal && facts[i].value && strcmp(facts[i].name, "app") == 0)
+			row.app = recordable(op, facts[i].value);
 	row.canonical = canonical_text(op, &row, facts, n, personal, n_personal);
 	return db_audit_create(op, &row, personal, n_personal);
 }

@@ -96,13 +96,15 @@ struct answer {
 /* EXIT_DONE for 2xx; else the failure has been printed and its exit code is returned. */
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *query, const json_t *body, struct answer *ret);
 
-/* run.c, sync.c, local.c, doctor.c */
+/* run.c, sync.c, local.c, doctor.c, audit.c */
 int run_call(struct cli *cli);
 int run_list(struct cli *cli);
 int run_apply(struct cli *cli);
 int run_directory_add(struct cli *cli);
 int run_sync(struct cli *cli);
 int run_doctor(struct cli *cli);
+int run_audit_tail(struct cli *cli);
+int run_audit_export(struct cli *cli);
 int run_config_check(struct cli *cli);
 int run_config_show(struct cli *cli);
 int run_key_create(struct cli *cli);
@@ -117,5 +119,11 @@ void view_record(struct cli *cli, const json_t *answer);
 void view_text(struct cli *cli, const json_t *answer);
 void view_plan(struct cli *cli, const json_t *answer);
 void view_probe(struct cli *cli, const json_t *answer);
+void view_audit(struct cli *cli, const json_t *answer);
+
+/* csv.c.  One row in RFC 4180 form; see there what is done to values. */
+void csv_print_row(FILE *out, struct op *op, const char *const *values, size_t n);
+/* JSON text in which no character steers a terminal or splits a line: C0, DEL, C1, line separators, format characters as \uXXXX. */
+char *json_safe(struct op *op, const char *json);
 
 #endif

@@ -7,7 +7,7 @@
 #define PERSONAL_MAX 64         /* personal values of one row */
 
 SQL_DEFINE(audit_create,
-    "INSERT INTO audit (id, at_ms, event, actor, target, request_id, canonical) VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    "INSERT INTO audit (id, at_ms, event, actor, target, request_id, canonical, app) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
 SQL_DEFINE(audit_personal_create,
     "INSERT INTO audit_personal (audit_id, field, salt, value) VALUES ($1, $2, $3, $4)");
 SQL_DEFINE(audit_list,
@@ -21,7 +21,7 @@ int
 db_audit_create(struct op *op, const struct audit_row *row, const struct audit_personal_row *personal, size_t n)
 {
 	int rc = db_exec(op, &audit_create, ARGS(TEXT_(row->id), INT_(row->at_ms), TEXT_(row->event), TEXT_(row->actor),
-	    TEXT_(row->target), TEXT_(row->request_id), TEXT_(row->canonical)), NULL);
+	    TEXT_(row->target), TEXT_(row->request_id), TEXT_(row->canonical), TEXT_(row->app)), NULL);
 
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = db_exec(op, &audit_personal_create, ARGS(TEXT_(row->id), TEXT_(personal[i].field),
@@ -39,7 +39,7 @@ db_audit_list(struct op *op, const char *after, const char *event, size_t limit,
 
 	while (!rc && n < limit && (rc = db_next(rows)) > 0) {
 		v[n++] = (struct audit_row){ db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2), db_text_dup(op, rows, 3),
-			db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6) };
+			db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6), NULL };
 		rc = 0;
 	}
 	*ret = v;
