@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The API over the audit log.  Whoever begins to read it is recorded in it (ASVS 5.0 16.2.1; who looked at whom is a question that clinics
- * are asked); the pages behind that are not.  Read api_audit_list, then view.
+ * The API over the audit log.  Whoever begins to read it is recorded in it (ASVS 5.0 16.2.1; who looked at whom is a question that
+ * clinics are asked); the pages behind that are not.  Read api_audit_list, then view.
  */
 #include <string.h>
 
@@ -17,10 +17,10 @@
 
 struct page {
 	struct audit_filter filter;
-	const char *person, *after, *words;     /* words: the filter as it was asked for */
+	const char *person, *after, *words; /* words: the filter as it was asked for */
 	bool is_newest_first;
 	size_t limit;
-	struct shape_audit_list list;           /* out */
+	struct shape_audit_list list; /* out */
 };
 
 /* ---- rows as they are shown ---- */
@@ -60,8 +60,12 @@ object_name(const struct catalog_snapshot *c, const char *id)
 	const struct catalog_rule *rule = catalog_rule_by_id(c, id);
 	const struct catalog_app *app = catalog_app_by_id(c, id);
 
-	return role ? role->body->name : location ? location->body->name : directory ? directory->body->name : rule ? rule->body->name :
-	    app ? app->body->name : NULL;
+	return role	   ? role->body->name
+	       : location  ? location->body->name
+	       : directory ? directory->body->name
+	       : rule	   ? rule->body->name
+	       : app	   ? app->body->name
+			   : NULL;
 }
 
 static const char *
@@ -86,7 +90,7 @@ view_personal(struct op *op, const struct audit_row *row, const json_t *canonica
 	if (rc)
 		return rc;
 	json_object_foreach(json_object_get(canonical, "personal"), name, commitment)
-		json_object_set_new(personal, name, json_null());
+	    json_object_set_new(personal, name, json_null());
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(v[i].field, "address") == 0) {
 			view->address = v[i].value;
@@ -110,10 +114,19 @@ view(struct op *op, const struct audit_row *row, const struct names *names, stru
 		return rc;
 	actor = json_object_get(canonical, "actor");
 	*ret = (struct shape_audit_view){
-		.id = row->id, .at = row->at_ms, .event = row->event, .text = event_text(row->event),
-		.actor_kind = json_get_text(actor, "kind"), .actor = row->actor, .actor_name = name_of(op, names, row->actor),
-		.on_behalf_of = json_get_text(canonical, "on_behalf_of"), .target = row->target, .target_name = name_of(op, names, row->target),
-		.session = json_get_text(canonical, "session"), .request = row->request_id, .facts = json_object_get(canonical, "facts"),
+	    .id = row->id,
+	    .at = row->at_ms,
+	    .event = row->event,
+	    .text = event_text(row->event),
+	    .actor_kind = json_get_text(actor, "kind"),
+	    .actor = row->actor,
+	    .actor_name = name_of(op, names, row->actor),
+	    .on_behalf_of = json_get_text(canonical, "on_behalf_of"),
+	    .target = row->target,
+	    .target_name = name_of(op, names, row->target),
+	    .session = json_get_text(canonical, "session"),
+	    .request = row->request_id,
+	    .facts = json_object_get(canonical, "facts"),
 	};
 	return view_personal(op, row, canonical, ret);
 }
@@ -165,7 +178,7 @@ list_body(struct op *op, void *arg)
 	rc = names_load(op, rows, n, &names);
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = view(op, &rows[i], &names, &views[i]);
-	page->list.items = (struct shape_list){ views, n };
+	page->list.items = (struct shape_list){views, n};
 	return rc;
 }
 
@@ -187,7 +200,9 @@ read_time(struct op *op, const struct request *request, const char *name, int64_
 
 	if (rc || !text)
 		return rc;
-	return time_parse(text, ret_ms) ? 0 : op_fail(op, ERR_INVALID, "%s must be a time like 2030-01-31 or 2030-01-31T17:00:00Z", name);
+	return time_parse(text, ret_ms)
+		   ? 0
+		   : op_fail(op, ERR_INVALID, "%s must be a time like 2030-01-31 or 2030-01-31T17:00:00Z", name);
 }
 
 static int
@@ -199,15 +214,23 @@ check_event(struct op *op, const char *event)
 	if (!event || event_text(event))
 		return 0;
 	near = text_nearest(event, codes, n);
-	return op_fail(op, ERR_INVALID, "there is no event %s%s%s%s", event, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	return op_fail(
+	    op, ERR_INVALID, "there is no event %s%s%s%s", event, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static int
 read_filter(struct op *op, const struct request *request, struct page *page)
 {
-	const struct { const char *name, **to; } texts[] = {
-		{ "person", &page->person }, { "actor", &page->filter.actor }, { "event", &page->filter.event }, { "app", &page->filter.app },
-		{ "address", &page->filter.address }, { "request", &page->filter.request_id }, { "after", &page->after },
+	const struct {
+		const char *name, **to;
+	} texts[] = {
+	    {"person", &page->person},
+	    {"actor", &page->filter.actor},
+	    {"event", &page->filter.event},
+	    {"app", &page->filter.app},
+	    {"address", &page->filter.address},
+	    {"request", &page->filter.request_id},
+	    {"after", &page->after},
 	};
 	int rc = 0;
 
@@ -237,7 +260,7 @@ read_order(struct op *op, const struct request *request, struct page *page)
 HANDLER(api_audit_list);
 HANDLER(api_audit_list)
 {
-	struct page page = { .words = request->raw_query };
+	struct page page = {.words = request->raw_query};
 	int rc = api_limit(op, request, &page.limit);
 
 	if (!rc)

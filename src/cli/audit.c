@@ -36,9 +36,8 @@ add_members(struct cli *cli, struct buf *out, const json_t *object)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)object, name, value)
-		buf_printf(out, "  %s=%s", clean_text(cli->op, name), json_is_string(value) ? clean_text(cli->op, json_string_value(value)) :
-		    "(erased)");
+	json_object_foreach((json_t *)(uintptr_t)object, name, value) buf_printf(out, "  %s=%s", clean_text(cli->op, name),
+	    json_is_string(value) ? clean_text(cli->op, json_string_value(value)) : "(erased)");
 }
 
 static void
@@ -65,14 +64,13 @@ view_audit(struct cli *cli, const json_t *answer)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "items"), i, item)
-		print_row(cli, item);
+	json_array_foreach(json_object_get(answer, "items"), i, item) print_row(cli, item);
 }
 
 /* ---- pages ---- */
 
 struct stream {
-	char after[CURSOR_BYTES];       /* the last row that was taken; "" at the begin */
+	char after[CURSOR_BYTES]; /* the last row that was taken; "" at the begin */
 	int (*take)(struct cli *cli, const json_t *item, void *arg);
 	void *arg;
 };
@@ -88,7 +86,8 @@ take_page(struct cli *cli, struct stream *stream, bool *ret_has_more)
 	*ret_has_more = false;
 	if (rc)
 		return rc;
-	json_array_foreach(json_object_get(answer.json, "items"), i, item) {
+	json_array_foreach(json_object_get(answer.json, "items"), i, item)
+	{
 		const char *id = json_get_text(item, "id");
 
 		rc = stream->take(cli, item, stream->arg);
@@ -164,7 +163,7 @@ follow(struct cli *cli, struct stream *stream)
 
 	json_object_set_new(cli->query, "limit", json_string(PAGE));
 	while (!rc) {
-		nanosleep(&(struct timespec){ FOLLOW_MS / 1000, FOLLOW_MS % 1000 * 1000000L }, NULL);
+		nanosleep(&(struct timespec){FOLLOW_MS / 1000, FOLLOW_MS % 1000 * 1000000L}, NULL);
 		rc = each_page(cli, stream);
 	}
 	return rc;
@@ -173,7 +172,7 @@ follow(struct cli *cli, struct stream *stream)
 int
 run_audit_tail(struct cli *cli)
 {
-	struct stream stream = { .take = take_shown };
+	struct stream stream = {.take = take_shown};
 	char now[TIME_TEXT_BYTES];
 	int rc;
 
@@ -189,14 +188,15 @@ run_audit_tail(struct cli *cli)
 
 /* ---- export ---- */
 
-struct export {
+struct export
+{
 	FILE *out;
 	bool is_csv;
 	int64_t n;
 };
 
-static const char *const columns[] = { "at", "id", "event", "text", "actor_kind", "actor", "actor_name", "on_behalf_of", "target",
-	"target_name", "address", "session", "request", "facts", "personal" };
+static const char *const columns[] = {"at", "id", "event", "text", "actor_kind", "actor", "actor_name", "on_behalf_of", "target",
+    "target_name", "address", "session", "request", "facts", "personal"};
 
 static void
 write_csv(struct cli *cli, FILE *out, const json_t *item)
@@ -266,8 +266,8 @@ int
 run_audit_export(struct cli *cli)
 {
 	const char *format = json_get_text(cli->own, "format");
-	struct export export = { .is_csv = format && !strcmp(format, "csv") };
-	struct stream stream = { .take = take_exported, .arg = &export };
+	struct export export = {.is_csv = format && !strcmp(format, "csv")};
+	struct stream stream = {.take = take_exported, .arg = &export};
 	char now[TIME_TEXT_BYTES];
 	int rc;
 

@@ -113,6 +113,8 @@ int run_setup(struct cli *cli);         /* src/setup */
 /* view.c: text on standard output.  Control characters of values are shown as '?', so that no value can steer a terminal. */
 /* The text with every control character (C0, DEL, C1, format) and byte that is no UTF-8 as '?'; in the op. */
 char *clean_text(struct op *op, const char *text);
+/* The same, but line feeds stay. */
+char *clean_lines(struct op *op, const char *text);
 void view_none(struct cli *cli, const json_t *answer);
 void view_table(struct cli *cli, const json_t *answer);
 void view_record(struct cli *cli, const json_t *answer);
@@ -121,7 +123,9 @@ void view_plan(struct cli *cli, const json_t *answer);
 void view_probe(struct cli *cli, const json_t *answer);
 void view_audit(struct cli *cli, const json_t *answer);
 
-/* csv.c.  One row in RFC 4180 form; see there what is done to values. */
+/* csv.c.  Control characters, line and paragraph separators, format characters. */
+bool is_steering(uint32_t c);
+/* One row in RFC 4180 form; see there what is done to values. */
 void csv_print_row(FILE *out, struct op *op, const char *const *values, size_t n);
 /* JSON text in which no character steers a terminal or splits a line: C0, DEL, C1, line separators, format characters as \uXXXX. */
 char *json_safe(struct op *op, const char *json);

@@ -87,7 +87,7 @@ static void
 tell(struct cli *cli, const struct answer *answer)
 {
 	if (!cli->is_silent)
-		fprintf(stderr, "keyward: %s\n", answer->why);
+		fprintf(stderr, "keyward: %s\n", clean_lines(cli->op, answer->why));
 }
 
 /* Says what the daemon said, and gives the exit code of it. */
@@ -108,7 +108,7 @@ fail(struct cli *cli, struct answer *answer)
 	if (cli->is_quiet && answer->status == 409)
 		return EXIT_FAILED;
 	if (cli->is_json && answer->json && !cli->is_silent)
-		printf("%s\n", answer->text);
+		printf("%s\n", json_safe(cli->op, answer->text));
 	tell(cli, answer);
 	if (code && text_equal_ascii_case(code, "guard"))
 		return EXIT_GUARD;

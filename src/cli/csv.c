@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Text that other programs read: CSV for spreadsheets, JSON for pipes and terminals.  Values may be what a stranger typed as a login
- * name, so they are made harmless here and nowhere else.
+ * Text that other programs read: CSV for spreadsheets, JSON for pipes and terminals.  Values may be what a stranger typed as a
+ * login name, so they are made harmless here and nowhere else.
  */
 #include "cli.h"
 
@@ -10,11 +10,11 @@
 #include <unistr.h>
 
 /* Control characters, line and paragraph separators, and format characters such as those that turn the direction of text. */
-static bool
-is_steering(ucs4_t c)
+bool
+is_steering(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Zl |
-	    UC_CATEGORY_MASK_Zp);
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) ||
+	       uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Zl | UC_CATEGORY_MASK_Zp);
 }
 
 /* \u00XX; above the basic plane as a surrogate pair (RFC 8259 7). */
@@ -22,7 +22,8 @@ static void
 add_escape(struct buf *out, ucs4_t c)
 {
 	if (c >= 0x10000)
-		buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)), (unsigned)(0xdc00 + ((c - 0x10000) & 0x3ff)));
+		buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
+		    (unsigned)(0xdc00 + ((c - 0x10000) & 0x3ff)));
 	else
 		buf_printf(out, "\\u%04x", (unsigned)c);
 }
@@ -66,7 +67,8 @@ json_safe(struct op *op, const char *json)
 static bool
 is_formula(const char *text)
 {
-	static const char *const starts[] = { "=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0", "\\u0009", "\\u000d" };
+	static const char *const starts[] = {
+	    "=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0", "\\u0009", "\\u000d"};
 
 	while (*text == ' ' || (unsigned char)*text == 0xc2) {
 		/* U+00A0 */

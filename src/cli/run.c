@@ -9,7 +9,7 @@ static void
 show(struct cli *cli, const struct answer *answer)
 {
 	if (cli->is_json)
-		printf("%s\n", answer->text);
+		printf("%s\n", json_safe(cli->op, answer->text));
 	else if (answer->json)
 		cli->command->view(cli, answer->json);
 }
@@ -114,7 +114,7 @@ run_apply(struct cli *cli)
 		cli->command->view(cli, plan.json);
 	if (!json_array_size(json_object_get(plan.json, "items"))) {
 		if (cli->is_json)
-			printf("%s\n", plan.text);
+			printf("%s\n", json_safe(cli->op, plan.text));
 		return EXIT_DONE;
 	}
 	/* A script need not be asked what it plainly said: without --prune nothing goes. */
@@ -126,7 +126,7 @@ run_apply(struct cli *cli)
 		json_object_set_new(cli->body, "mark", json_string(mark));
 	rc = client_call(cli, "POST", cli->path, NULL, cli->body, &plan);
 	if (!rc && cli->is_json)
-		printf("%s\n", plan.text);
+		printf("%s\n", json_safe(cli->op, plan.text));
 	else if (!rc)
 		puts("done");
 	return rc;
@@ -149,7 +149,7 @@ run_directory_add(struct cli *cli)
 	json_object_del(cli->body, "dry_run");
 	rc = client_call(cli, "POST", cli->path, NULL, cli->body, &answer);
 	if (!rc && cli->is_json)
-		printf("%s\n", answer.text);
+		printf("%s\n", json_safe(cli->op, answer.text));
 	else if (!rc)
 		printf("added directory %s\n", json_get_text(answer.json, "name"));
 	return rc;

@@ -4,13 +4,12 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <unictype.h>
 #include <unistr.h>
 #include <uniwidth.h>
 
 #define CELL_WIDTH_MAX 60
 
-/* Control characters (C0, DEL, C1) and broken UTF-8 become '?'. */
+/* Steering characters (csv.c) and broken UTF-8 become '?'. */
 static void
 add_clean(struct buf *out, const char *text)
 {
@@ -25,12 +24,28 @@ add_clean(struct buf *out, const char *text)
 			at++;
 			continue;
 		}
-		if (c < 0x20 || (c >= 0x7f && c < 0xa0) || uc_is_general_category(c, UC_CATEGORY_Cf))
+		if (is_steering(c))
 			buf_add_char(out, '?');
 		else
 			buf_add_bytes(out, at, (size_t)n);
 		at += n;
 	}
+}
+
+char *
+clean_lines(struct op *op, const char *text)
+{
+	struct buf out = buf_in(op->mem);
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		add_clean(&out, op_strndup(op, text, n));
+		text += n;
+		if (*text)
+			buf_add_char(&out, *text++);
+	}
+	return out.text;
 }
 
 char *

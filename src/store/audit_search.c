@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Searching the audit log.  A statement takes every condition, each of which may be left out; so that an index can be used all the same,
- * there is one statement for each condition that has an index, and the narrowest of those given leads.  Read leads, then db_audit_search.
+ * Searching the audit log.  A statement takes every condition, each of which may be left out; so that an index can be used all the
+ * same, there is one statement for each condition that has an index, and the narrowest of those given leads.  Read leads, then
+ * db_audit_search.
  *
  *   $1, $2  ids between which rows lie     $3 limit     $4 event  $5 actor  $6 app  $7 request
  *   $8 address     $9 account     $10 login name
@@ -13,23 +14,24 @@
 
 #define COLUMNS "a.id, a.at_ms, a.event, a.actor, a.target, a.request_id, a.canonical, a.app"
 
-#define OF_ADDRESS \
-	"a.id IN (SELECT p.audit_id FROM audit_personal p WHERE p.field = 'address' AND p.value = CAST($8 AS TEXT)" \
+#define OF_ADDRESS                                                                                                                 \
+	"a.id IN (SELECT p.audit_id FROM audit_personal p WHERE p.field = 'address' AND p.value = CAST($8 AS TEXT)"                \
 	" AND p.audit_id > $1 AND p.audit_id < $2)"
-#define OF_PERSON \
-	"a.id IN (SELECT t.id FROM audit t WHERE t.target = CAST($9 AS TEXT) AND t.id > $1 AND t.id < $2" \
-	" UNION SELECT c.id FROM audit c WHERE c.actor = CAST($9 AS TEXT) AND c.id > $1 AND c.id < $2" \
-	" UNION SELECT l.audit_id FROM audit_personal l WHERE l.field = 'login' AND l.value = CAST($10 AS TEXT)" \
+#define OF_PERSON                                                                                                                  \
+	"a.id IN (SELECT t.id FROM audit t WHERE t.target = CAST($9 AS TEXT) AND t.id > $1 AND t.id < $2"                          \
+	" UNION SELECT c.id FROM audit c WHERE c.actor = CAST($9 AS TEXT) AND c.id > $1 AND c.id < $2"                             \
+	" UNION SELECT l.audit_id FROM audit_personal l WHERE l.field = 'login' AND l.value = CAST($10 AS TEXT)"                   \
 	" AND l.audit_id > $1 AND l.audit_id < $2)"
-#define ALL_OTHERS \
-	" AND (CAST($4 AS TEXT) IS NULL OR a.event = CAST($4 AS TEXT))" \
-	" AND (CAST($5 AS TEXT) IS NULL OR a.actor = CAST($5 AS TEXT))" \
-	" AND (CAST($6 AS TEXT) IS NULL OR a.app = CAST($6 AS TEXT))" \
-	" AND (CAST($7 AS TEXT) IS NULL OR a.request_id = CAST($7 AS TEXT))" \
-	" AND (CAST($8 AS TEXT) IS NULL OR " OF_ADDRESS ")" \
+#define ALL_OTHERS                                                                                                                 \
+	" AND (CAST($4 AS TEXT) IS NULL OR a.event = CAST($4 AS TEXT))"                                                            \
+	" AND (CAST($5 AS TEXT) IS NULL OR a.actor = CAST($5 AS TEXT))"                                                            \
+	" AND (CAST($6 AS TEXT) IS NULL OR a.app = CAST($6 AS TEXT))"                                                              \
+	" AND (CAST($7 AS TEXT) IS NULL OR a.request_id = CAST($7 AS TEXT))"                                                       \
+	" AND (CAST($8 AS TEXT) IS NULL OR " OF_ADDRESS ")"                                                                        \
 	" AND (CAST($9 AS TEXT) IS NULL AND CAST($10 AS TEXT) IS NULL OR " OF_PERSON ")"
-#define SEARCH(lead, order) \
-	"SELECT " COLUMNS " FROM audit a WHERE a.id > $1 AND a.id < $2" lead ALL_OTHERS " ORDER BY a.id " order " LIMIT CAST($3 AS BIGINT)"
+#define SEARCH(lead, order)                                                                                                        \
+	"SELECT " COLUMNS " FROM audit a WHERE a.id > $1 AND a.id < $2" lead ALL_OTHERS " ORDER BY a.id " order                    \
+	" LIMIT CAST($3 AS BIGINT)"
 
 #define LEAD_REQUEST " AND a.request_id = CAST($7 AS TEXT)"
 #define LEAD_ADDRESS " AND " OF_ADDRESS
@@ -77,7 +79,7 @@ leads(const struct audit_filter *f, bool is_down)
 static const char *
 id_at(struct op *op, int64_t time_ms)
 {
-	unsigned char bytes[16] = { 0 };
+	unsigned char bytes[16] = {0};
 	char text[UUID_TEXT_BYTES];
 
 	time_ms = time_ms < 0 ? 0 : time_ms;
@@ -101,12 +103,14 @@ db_audit_search(struct op *op, const struct audit_filter *filter, bool is_newest
 		high = after;
 	if (after && !is_newest_first && strcmp(after, low) > 0)
 		low = after;
-	rc = db_query(op, leads(filter, is_newest_first), ARGS(TEXT_(low), TEXT_(high), INT_((int64_t)limit), TEXT_(filter->event),
-	    TEXT_(filter->actor), TEXT_(filter->app), TEXT_(filter->request_id), TEXT_(filter->address), TEXT_(filter->user_id),
-	    TEXT_(filter->login)), &rows);
+	rc = db_query(op, leads(filter, is_newest_first),
+	    ARGS(TEXT_(low), TEXT_(high), INT_((int64_t)limit), TEXT_(filter->event), TEXT_(filter->actor), TEXT_(filter->app),
+		TEXT_(filter->request_id), TEXT_(filter->address), TEXT_(filter->user_id), TEXT_(filter->login)),
+	    &rows);
 	while (!rc && n < limit && (rc = db_next(rows)) > 0) {
-		v[n++] = (struct audit_row){ db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2), db_text_dup(op, rows, 3),
-			db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6), db_text_dup(op, rows, 7) };
+		v[n++] = (struct audit_row){db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2),
+		    db_text_dup(op, rows, 3), db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6),
+		    db_text_dup(op, rows, 7)};
 		rc = 0;
 	}
 	*ret = v;
