@@ -195,8 +195,9 @@ struct export
 	int64_t n;
 };
 
-static const char *const columns[] = {"at", "id", "event", "text", "actor_kind", "actor", "actor_name", "on_behalf_of", "target",
-    "target_name", "address", "session", "request", "facts", "personal"};
+/* login stands among the personal values, too; who reads a table wants it in a column. */
+static const char *const columns[] = { "at", "id", "event", "text", "actor_kind", "actor", "actor_name", "on_behalf_of", "target",
+	"target_name", "login", "address", "session", "request", "facts", "personal" };
 
 static void
 write_csv(struct cli *cli, FILE *out, const json_t *item)
@@ -206,6 +207,8 @@ write_csv(struct cli *cli, FILE *out, const json_t *item)
 	for (size_t i = 0; i < countof(columns); i++) {
 		const json_t *value = json_object_get(item, columns[i]);
 
+		if (!value)
+			value = json_object_get(json_object_get(item, "personal"), columns[i]);
 		values[i] = json_is_object(value) ? json_text(cli->op, value) : json_string_value(value);
 	}
 	csv_print_row(out, cli->op, values, countof(values));
