@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The configuration file etc/keyward.yaml, declared once in include/tables/config.def.
+ * The configuration, declared once in include/tables/config.def.  A key's value is what the last of these says:
+ *
+ *     its preset; keyward.yaml; the files keyward.d/NAME.yaml beside it, in the order of their names; the variable KEYWARD_ and the
+ *     key in upper case; for a secret that none of them names, a credential of systemd (master_key: master.key)
  *
  *     const struct config *config;
  *     int rc = config_load(op, "/etc/keyward/keyward.yaml", &problems, &config);
@@ -27,6 +30,7 @@ enum config_type {
 	CONFIG_INT,                     /* int64_t */
 	CONFIG_BOOL,                    /* bool */
 	CONFIG_LEVEL,                   /* const char *, name of a log level */
+	CONFIG_NETWORKS,                /* const char *, networks as base/network.h reads them */
 };
 
 /* C type of a key by its config type */
@@ -39,6 +43,7 @@ enum config_type {
 #define CONFIG_C_INT int64_t
 #define CONFIG_C_BOOL bool
 #define CONFIG_C_LEVEL const char *
+#define CONFIG_C_NETWORKS const char *
 
 struct config {
 #define KEY(name, type, preset, min, max, when, text) CONFIG_C_##type name;
@@ -48,7 +53,7 @@ struct config {
 };
 
 /*
- * Reads the file; NULL reads nothing and gives the presets.  Everything wrong (unknown, missing, duplicate, mistyped,
+ * Reads the file and what goes before it; NULL reads nothing and gives the presets.  Everything wrong (unknown, missing, duplicate, mistyped,
  * out of range) is added to problems in one run; ERR_CONFIG when there is any.  *ret has one reference.
  */
 int config_load(struct op *op, const char *file, struct problems *problems, const struct config **ret) MUST_CHECK;
@@ -58,10 +63,13 @@ void config_unref(const struct config *config);
 char *config_needs_restart(struct op *op, const struct config *old, const struct config *new);
 /* Before config is shared: its keys that take effect only at a start get the values of old. */
 void config_keep_start(const struct config *config, const struct config *old);
-/* Every key with its value and whether it is the preset, as YAML.  Secrets do not occur in it. */
-void config_show(FILE *out, const struct config *config);
-/* The same as one object; belongs to the op. */
-json_t *config_json(struct op *op, const struct config *config);
+/*
+ * Every key with its value, as YAML, and whether that is the preset; or where each comes from: "/etc/keyward/keyward.yaml:3:1",
+ * "KEYWARD_SESSION_IDLE", "preset".  Secrets do not occur in it.
+ */
+void config_show(FILE *out, const struct config *config, bool want_origin);
+/* The same as one object, with an origin { "value": ..., "origin": ... } a key; belongs to the op. */
+json_t *config_json(struct op *op, const struct config *config, bool want_origin);
 /* The sample file with the text of every key; etc/keyward.yaml is made of it. */
 void config_print_sample(FILE *out);
 /* The manual's section on the keys, as roff. */

@@ -36,6 +36,7 @@ struct node {
 
 /* One thing wrong with an input. */
 struct problem {
+	const char *source;             /* what problems->source was when it was added */
 	int line, column;
 	const char *path;               /* "grants[2].role" */
 	const char *sentence;           /* "unknown key; did you mean 'workers'?" */

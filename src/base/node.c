@@ -34,6 +34,7 @@ problems_add(struct problems *problems, const struct node *where, const char *pa
 	problems->v = grown;
 	va_start(args, format);
 	grown[problems->n++] = (struct problem){
+		.source = problems->source,
 		.line = where ? where->line : 0,
 		.column = where ? where->column : 0,
 		.path = path,
@@ -43,13 +44,13 @@ problems_add(struct problems *problems, const struct node *where, const char *pa
 }
 
 static void
-problem_print(struct buf *out, const struct problems *problems, const struct problem *p)
+problem_print(struct buf *out, const struct problem *p)
 {
-	if (problems->source)
-		buf_printf(out, "%s:", problems->source);
+	if (p->source)
+		buf_printf(out, "%s:", p->source);
 	if (p->line)
 		buf_printf(out, "%d:%d:", p->line, p->column);
-	buf_add(out, problems->source || p->line ? " " : "");
+	buf_add(out, p->source || p->line ? " " : "");
 	buf_printf(out, "%s%s%s", p->path && *p->path ? p->path : "", p->path && *p->path ? ": " : "", p->sentence);
 }
 
@@ -59,7 +60,7 @@ problems_text(struct op *op, const struct problems *problems)
 	struct buf out = buf_in(op->mem);
 
 	for (size_t i = 0; i < problems->n; i++) {
-		problem_print(&out, problems, &problems->v[i]);
+		problem_print(&out, &problems->v[i]);
 		buf_add_char(&out, '\n');
 	}
 	return out.text;
@@ -72,7 +73,7 @@ problems_result(struct op *op, const struct problems *problems)
 
 	if (!problems->n)
 		return 0;
-	problem_print(&out, problems, &problems->v[0]);
+	problem_print(&out, &problems->v[0]);
 	if (problems->n > 1)
 		buf_printf(&out, " (and %zu more)", problems->n - 1);
 	return op_fail(op, ERR_INVALID, "%s", out.text);

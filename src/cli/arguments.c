@@ -149,6 +149,8 @@ take_self(struct cli *cli, const struct param *param, const char *value)
 		cli->is_without_waiting = false;
 	else if (!strcmp(param->target, "no_wait"))
 		cli->is_without_waiting = true;
+	else if (!strcmp(param->target, "origin"))
+		cli->want_origin = true;
 	else if (!strcmp(param->target, "file"))
 		cli->file = value;
 	json_object_set_new(cli->own, param->target, value ? json_string(value) : json_true());

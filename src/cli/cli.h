@@ -59,6 +59,7 @@ struct cli {
 	bool is_quiet;                  /* a failure is an ordinary answer: not printed unless it is final */
 	bool is_silent;                 /* no failure is printed: struct answer has its words */
 	size_t rows_max;                /* of a plan that is shown; 0: all */
+	bool want_origin;               /* config show */
 	const char *file;               /* argument of local commands */
 	const char *path;               /* filled, without query */
 	json_t *query;                  /* names and texts */

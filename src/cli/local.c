@@ -41,9 +41,9 @@ run_config_show(struct cli *cli)
 	if (config_load(cli->op, file, &problems, &config))
 		return failed(cli, &problems);
 	if (cli->is_json)
-		printf("%s\n", json_text(cli->op, config_json(cli->op, config)));
+		printf("%s\n", json_text(cli->op, config_json(cli->op, config, cli->want_origin)));
 	else
-		config_show(stdout, config);
+		config_show(stdout, config, cli->want_origin);
 	config_unref(config);
 	return EXIT_DONE;
 }

@@ -147,6 +147,11 @@ manual_print_config(FILE *out)
 		".PP",
 		"Directories, roles, locations, mapping rules and applications are not configuration but objects in the database; see",
 		"\\fBkeyward apply\\fR in keyward(1).",
+		".PP",
+		"The last of these that names a key decides: the preset; keyward.yaml; the files",
+		"\\fIkeyward.d/NAME.yaml\\fR beside it, in the order of their names; the variable \\fBKEYWARD_\\fR and the key in upper",
+		"case; for the master key and the TLS key, when nobody names them, the credentials master.key and tls.key of systemd.",
+		"\\fBkeyward config show --origin\\fR tells which it was.",
 		".SH KEYS",
 	};
 
