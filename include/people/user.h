@@ -43,8 +43,6 @@ struct change_source {
 int users_change(struct op *op, struct user_change *v, size_t n, const struct change_source *source) MUST_CHECK;
 /* Names of the data in which the account differs from the person, blank separated; "" when none do.  Belongs to the op. */
 const char *users_compare(struct op *op, const struct user *user, const struct person *person);
-/* Names of the data in which the account differs from the person, blank separated; "" when none do.  Belongs to the op. */
-const char *users_compare(struct op *op, const struct user *user, const struct person *person);
 /* The account is gone from the directory or out of its scope: reason "gone" or "out_of_scope". */
 int users_gone(struct op *op, const char *const *user_ids, size_t n, const char *reason, const struct change_source *source) MUST_CHECK;
 /* The local side: stands beside the directory's. */
