@@ -19,6 +19,7 @@
 #include "config.h"
 
 #include "audit/audit.h"
+#include "base/json.h"
 #include "base/lane.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -36,6 +37,8 @@
 #include "print.h"
 #include "pulse.h"
 #include "store/driver.h"
+#include "store/key.h"
+#include "store/restore.h"
 #include "sync/sync.h"
 
 #define DRAIN_MS 10000
@@ -77,11 +80,32 @@ open_database(struct op *op, struct daemon *d)
 	return rc ? rc : db_migrate(op, d->program.svc.db);
 }
 
+/* A restore could not record itself: the audit log's key is known only now. */
+static int
+record_restore(struct op *op)
+{
+	const char *note;
+	json_t *facts;
+	int rc = db_setting_read(op, SETTING_RESTORE, &note);
+
+	if (rc || !note)
+		return rc;
+	rc = json_read(op, note, strlen(note), &facts);
+	if (!rc)
+		rc = audit_record(op, EV_RESTORE, json_get_text(facts, "backup"), FACTS(FACT("backup", json_get_text(facts, "backup")),
+		    FACT("made", json_get_text(facts, "made")), FACT("by", json_get_text(facts, "by")),
+		    FACT("sessions", op_printf(op, "%lld", (long long)json_get_int(facts, "sessions"))),
+		    FACT("authorizations", op_printf(op, "%lld", (long long)json_get_int(facts, "authorizations")))));
+	return rc ? rc : db_setting_remove(op, SETTING_RESTORE);
+}
+
 static int
 record_start(struct op *op, void *arg)
 {
+	int rc = record_restore(op);
+
 	(void)arg;
-	return audit_record(op, EV_SERVICE_START, NULL, FACTS(FACT("version", PACKAGE_VERSION)));
+	return rc ? rc : audit_record(op, EV_SERVICE_START, NULL, FACTS(FACT("version", PACKAGE_VERSION)));
 }
 
 /* Our keys, and with them the audit log. */

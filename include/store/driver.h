@@ -87,7 +87,10 @@ bool db_may_answer(struct db *db);
 void db_on_settled(struct db *db, void (*settled)(void *arg), void *arg);
 /* How many threads can use it at a time; 0: no opinion. */
 int db_threads(const struct db *db);
-/* Brings the schema to this program's version; copies a SQLite file first when there is something to change. */
+/*
+ * Brings the schema to this program's version; copies a SQLite file first when there is something to change.  ERR_STORE when the
+ * database is not complete, or newer than this program may use (store/schema.h).
+ */
 int db_migrate(struct op *op, struct db *db) MUST_CHECK;
 /* The schema that the database has (0: none yet), and the one that this program would make of it. */
 int db_schema(struct op *op, struct db *db, int *ret_version, int *ret_wanted) MUST_CHECK;

@@ -110,6 +110,11 @@ int run_config_check(struct cli *cli);
 int run_config_show(struct cli *cli);
 int run_key_create(struct cli *cli);
 int run_setup(struct cli *cli);         /* src/setup */
+/* keep.c */
+int run_backup(struct cli *cli);
+int run_backup_verify(struct cli *cli);
+int run_restore(struct cli *cli);
+int run_db_copy(struct cli *cli);
 
 /* view.c: text on standard output.  Control characters of values are shown as '?', so that no value can steer a terminal. */
 /* The text with every control character (C0, DEL, C1, format) and byte that is no UTF-8 as '?'; in the op. */

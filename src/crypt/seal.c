@@ -39,8 +39,8 @@ hkdf_sha256(const void *secret, size_t secret_size, const struct hash_part *info
 	mem_wipe(prk, sizeof(prk));
 }
 
-static void
-subkey(const struct master_key *key, const char *purpose, unsigned char ret[static SHA256_BYTES])
+void
+seal_subkey(const struct master_key *key, const char *purpose, unsigned char ret[static SHA256_BYTES])
 {
 	const struct hash_part info[] = { { INFO, strlen(INFO) }, { purpose, strlen(purpose) } };
 
@@ -74,7 +74,7 @@ seal(struct op *op, const struct master_key *key, const char *purpose, const cha
 	sealed[0] = FORM;
 	memcpy(sealed + 1, key->id, MASTER_KEY_ID_BYTES);
 	random_fill(sealed + 1 + MASTER_KEY_ID_BYTES, NONCE_BYTES);
-	subkey(key, purpose, sub);
+	seal_subkey(key, purpose, sub);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + HEAD_BYTES, NULL, plain, n, bound, bound_n, NULL,
 	    sealed + 1 + MASTER_KEY_ID_BYTES, sub);
 	mem_wipe(sub, sizeof(sub));
@@ -112,7 +112,7 @@ unseal(struct op *op, const struct master_key *key, const char *purpose, const c
 	n -= HEAD_BYTES;
 	plain = op_alloc(op, n - TAG_BYTES + 1);        /* a zero behind it: text secrets are strings */
 	bound = bound_data(op, purpose, row_id, &bound_n);
-	subkey(key, purpose, sub);
+	seal_subkey(key, purpose, sub);
 	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, bytes + HEAD_BYTES, n, bound, bound_n,
 	    bytes + 1 + MASTER_KEY_ID_BYTES, sub);
 	mem_wipe(sub, sizeof(sub));

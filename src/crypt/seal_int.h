@@ -15,4 +15,7 @@ struct master_key {
 /* HKDF-SHA-256 (RFC 5869) without salt, one block of output: 32 bytes. */
 void hkdf_sha256(const void *secret, size_t secret_size, const struct hash_part *info, size_t n, unsigned char ret[static SHA256_BYTES]);
 
+/* The subkey of a purpose (crypt/seal.h). */
+void seal_subkey(const struct master_key *key, const char *purpose, unsigned char ret[static SHA256_BYTES]);
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/metric.h"
 #include "login/page.h"
 #include "login/throttle.h"
+#include "store/restore.h"
 #include "method_int.h"
 #include "page_int.h"
 
@@ -259,7 +260,7 @@ refuse_failure(struct op *op, const struct request *request, struct reply *reply
 	if (status < 500)
 		return code;
 	a->is_untold = true;
-	record_refusal(op, a, "directory", true);
+	record_refusal(op, a, code == ERR_SYNC_FIRST ? "restored" : "directory", true);
 	op_forgive(op);
 	if (status == 503)
 		reply_header(reply, "Retry-After", "5");
@@ -338,6 +339,19 @@ start_session(struct op *op, struct attempt *a)
 	return rc;
 }
 
+/* After a restore the accounts are of the past until their directory has been synchronised once. */
+static int
+check_restored(struct op *op, const struct catalog_directory *directory)
+{
+	int64_t since_ms;
+	int rc = db_sync_wait_read(op, directory->id, &since_ms);
+
+	if (!rc && since_ms)
+		rc = op_fail(op, ERR_SYNC_FIRST, "the database was restored, and the directory %s has not been synchronised since",
+		    directory->body->name);
+	return rc;
+}
+
 static int
 finish_body(struct op *op, void *arg)
 {
@@ -345,10 +359,12 @@ finish_body(struct op *op, void *arg)
 	struct user_change change = a->method.person->change;   /* a copy: the body may run twice */
 	struct change_source source = { .kind = "login", .id = op->request_id };
 	struct user *user;
-	int rc = users_change(op, &change, 1, &source);
+	int rc = check_restored(op, a->method.directory);
 
 	a->cookie = NULL;
 	a->is_refused = true;
+	if (!rc)
+		rc = users_change(op, &change, 1, &source);
 	a->user_id = change.user_id;
 	/* who was never an account and is disabled does not become one */
 	if (rc || !change.user_id)
@@ -373,6 +389,8 @@ finish(struct op *op, struct request *request, struct reply *reply, struct attem
 	a->old_session = old;
 	op_touch(op);
 	rc = db_run(op, finish_body, a);
+	if (rc == ERR_SYNC_FIRST)
+		return refuse_failure(op, request, reply, a, rc);
 	if (rc)
 		return rc;
 	if (a->is_refused)

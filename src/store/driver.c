@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "store/driver_int.h"
+#include "store/schema.h"
 
 #define TRIES_MAX 20
 #define LONG_OP_MS 30000                /* work with more time than this is no request */
@@ -45,10 +46,16 @@ sql_count(void)
 	return (size_t)(__stop_kw_sql - __start_kw_sql);
 }
 
+bool
+sql_is_listed(const struct sql *sql)
+{
+	return sql >= __start_kw_sql && sql < __stop_kw_sql;
+}
+
 size_t
 sql_index(const struct sql *sql)
 {
-	assert(sql >= __start_kw_sql && sql < __stop_kw_sql);
+	assert(sql_is_listed(sql));
 	return (size_t)(sql - __start_kw_sql);
 }
 
@@ -66,6 +73,14 @@ engine_of(const char *dsn)
 		if (text_starts_with(dsn, drivers[i].start))
 			return drivers[i].engine;
 	return NULL;
+}
+
+const char *
+db_file(const char *dsn)
+{
+	const struct db_engine *engine = engine_of(dsn);
+
+	return engine && engine->is_file ? dsn : NULL;
 }
 
 int

@@ -30,6 +30,7 @@ struct db_rows {
 
 struct db_engine {
 	const char *name;
+	bool is_file;                   /* the DSN is the path of one file */
 	int (*open)(struct op *op, const char *dsn, struct db **ret);
 	/* For looking only; NULL: as open. */
 	int (*open_reader)(struct op *op, const char *dsn, struct db **ret);
@@ -73,7 +74,8 @@ struct db {
 /* The outcome of a transaction that was ended by end_later. */
 void db_ride_settled(struct db_ride *ride, int rc);
 
-/* Position of a statement in the list of all, and their number: for caches. */
+/* Position of a statement in the list of all, and their number: for caches.  Statements made at run time (copy.c) are in no list. */
+bool sql_is_listed(const struct sql *sql);
 size_t sql_index(const struct sql *sql);
 size_t sql_count(void);
 
@@ -81,8 +83,20 @@ size_t sql_count(void);
 struct schema_step {
 	int version;
 	const char *name, *text;
+	int oldest;                     /* programs that know less than this step cannot use the database after it */
 };
 extern const struct schema_step schema_steps[];
 extern const size_t schema_step_count;
+
+/* Every column that a step makes, in order. */
+struct schema_column {
+	int since, until;               /* step that makes it, step that removes it (0: none) */
+	const char *table, *name;
+	enum db_type type;
+	int key;                        /* place in the primary key; 0: not in it */
+	const char *refers;             /* the table that it refers to, or NULL */
+};
+extern const struct schema_column schema_columns[];
+extern const size_t schema_column_count;
 
 #endif

@@ -122,10 +122,14 @@ send_all(struct pg_txn *txn, const struct sql *sql, const struct params *p, size
 	struct pg_connection *c = txn->connection;
 	char name[24];
 
-	snprintf(name, sizeof(name), "s%zu", sql_index(sql));
 	*ret_sent = 0;
 	if (!txn->is_begun && (!send_begin(txn) || !++*ret_sent))
 		return false;
+	if (!sql_is_listed(sql)) {
+		++*ret_sent;
+		return PQsendQueryParams(c->conn, sql->text, (int)n, NULL, p->values, p->sizes, p->formats, 0) && PQpipelineSync(c->conn);
+	}
+	snprintf(name, sizeof(name), "s%zu", sql_index(sql));
 	if (!c->is_prepared[sql_index(sql)] && (!PQsendPrepare(c->conn, name, sql->text, 0, NULL) || !++*ret_sent))
 		return false;
 	++*ret_sent;
@@ -179,7 +183,7 @@ run_statement(struct op *op, struct pg_txn *txn, const struct sql *sql, const st
 		return pg_fail(op, txn, NULL, sql->name);
 	txn->is_begun = true;
 	rc = take_last(op, txn, sql, results, sent, ret);
-	if (!rc)
+	if (!rc && sql_is_listed(sql))
 		c->is_prepared[sql_index(sql)] = true;
 	return rc;
 }

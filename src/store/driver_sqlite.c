@@ -356,6 +356,7 @@ sqlite_script(struct op *op, struct db_txn *head, const char *text)
 
 const struct db_engine db_engine_sqlite = {
 	.name = "sqlite",
+	.is_file = true,
 	.open = sqlite_open,
 	.open_reader = sqlite_open_reader,
 	.close = sqlite_close,

@@ -25,6 +25,7 @@ struct sqlite_connection {
 	struct sqlite_connection *next;
 	sqlite3 *connection;
 	struct sqlite_statement *statements;    /* by sql_index */
+	struct sqlite_statement made;           /* the last one that stands in no list */
 	sqlite3_stmt *steps[STEP_COUNT];
 };
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Opening a SQLite database, its settings, the checkpoint thread and the copy before a migration. */
+/* Opening a SQLite database, its settings and the checkpoint thread.  Files beside the database's own: driver_sqlite_file.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,6 +60,7 @@ sqlite_connection_close(struct sqlite_connection *connection)
 {
 	for (size_t i = 0; connection->statements && i < sql_count(); i++)
 		sqlite3_finalize(connection->statements[i].stmt);
+	sqlite3_finalize(connection->made.stmt);
 	mem_free(connection->statements);
 	for (size_t i = 0; i < STEP_COUNT; i++)
 		sqlite3_finalize(connection->steps[i]);
@@ -162,22 +162,6 @@ sqlite_open(struct op *op, const char *dsn, struct db **ret)
 	return rc;
 }
 
-/* The lock goes with the process, however it ends.  Its file stays: removing it would let two hold "the" lock. */
-int
-sqlite_claim(struct op *op, struct db *head)
-{
-	struct sqlite_db *db = (struct sqlite_db *)head;
-	const char *path = op_printf(op, "%s.lock", db->path);
-
-	db->claim = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (db->claim < 0)
-		return op_fail(op, ERR_STORE, "cannot open %s: %s", path, strerror(errno));
-	if (flock(db->claim, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	return op_fail(op, ERR_STORE, "the database %s is in use by another keywardd; end that one first, or name another database",
-	    db->path);
-}
-
 void
 sqlite_close(struct db *head)
 {
@@ -205,22 +189,4 @@ sqlite_close(struct db *head)
 	sem_destroy(&db->wake);
 	mem_free(db->path);
 	mem_free(db);
-}
-
-/* VACUUM INTO gives a whole, consistent copy; an older copy of the same version is replaced. */
-int
-sqlite_copy(struct op *op, struct db *head, int version)
-{
-	struct sqlite_db *db = (struct sqlite_db *)head;
-	char *path = op_printf(op, "%s.before-%04d", db->path, version), *statement;
-
-	unlink(path);
-	statement = sqlite3_mprintf("VACUUM INTO %Q", path);
-	if (sqlite3_exec(db->writer.connection, statement, NULL, NULL, NULL) != SQLITE_OK) {
-		sqlite3_free(statement);
-		return sqlite_fail(op, db->writer.connection, "cannot copy the database before changing its schema");
-	}
-	sqlite3_free(statement);
-	log_line(LOG_LEVEL_NOTICE, "store.copied", "to", path, NULL);
-	return 0;
 }

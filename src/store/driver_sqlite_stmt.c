@@ -2,6 +2,7 @@
 /* Statements of the SQLite driver: prepared once a connection, bound by name, read column by column. */
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "driver_sqlite_int.h"
@@ -27,10 +28,25 @@ prepare(struct op *op, struct sqlite_connection *connection, const struct sql *s
 	return 0;
 }
 
+/* Where the statement is kept. */
+static struct sqlite_statement *
+place_of(struct sqlite_connection *connection, const struct sql *sql)
+{
+	struct sqlite_statement *made = &connection->made;
+
+	if (sql_is_listed(sql))
+		return &connection->statements[sql_index(sql)];
+	if (made->stmt && !made->is_taken && strcmp(sqlite3_sql(made->stmt), sql->text)) {
+		sqlite3_finalize(made->stmt);
+		made->stmt = NULL;
+	}
+	return made;
+}
+
 static int
 take(struct op *op, struct sqlite_connection *connection, const struct sql *sql, struct sqlite_statement **ret, bool *ret_extra)
 {
-	struct sqlite_statement *kept = &connection->statements[sql_index(sql)];
+	struct sqlite_statement *kept = place_of(connection, sql);
 	int rc = 0;
 
 	*ret_extra = kept->is_taken;
@@ -185,4 +201,5 @@ sqlite_reset_all(struct sqlite_connection *connection)
 			sqlite3_reset(stmt);
 	for (size_t i = 0; i < sql_count(); i++)
 		connection->statements[i].is_taken = false;
+	connection->made.is_taken = false;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/uuid.h"
+#include "store/restore.h"
 #include "sync_int.h"
 
 #define QUEUE_MAX_MS (12 * 3600000LL)
@@ -137,7 +138,7 @@ sync_queue(struct op *op, const char *run_id)
 
 struct due {
 	const char *directory_id;
-	int64_t last_ms;
+	int64_t last_ms, waits_since_ms;
 	struct sync_run_row *active;
 	size_t n_active;
 };
@@ -148,6 +149,8 @@ due_body(struct op *op, void *arg)
 	struct due *due = arg;
 	int rc = db_sync_last_time(op, due->directory_id, &due->last_ms);
 
+	if (!rc)
+		rc = db_sync_wait_read(op, due->directory_id, &due->waits_since_ms);
 	return rc ? rc : db_sync_run_active(op, due->directory_id, &due->active, &due->n_active);
 }
 
@@ -173,6 +176,16 @@ give_up(struct op *op, struct due *due)
 	return db_run(op, give_up_body, &due->active[0]);
 }
 
+/* After a restore nobody signs in before the first run, so that does not wait for its hour. */
+static bool
+is_due(const struct op *op, const struct due *due)
+{
+	if (due->last_ms < due->waits_since_ms)
+		return true;
+	/* a clock that was set back must not stop the timer */
+	return op->now_ms < due->last_ms || op->now_ms - due->last_ms >= op->config->sync_interval * 1000;
+}
+
 /* Begins a run when the directory is due. */
 static int
 tick_one(struct op *op, const struct catalog_directory *directory)
@@ -183,8 +196,7 @@ tick_one(struct op *op, const struct catalog_directory *directory)
 
 	if (!rc)
 		rc = give_up(op, &due);
-	/* a clock that was set back must not stop the timer */
-	if (rc || due.n_active || (op->now_ms >= due.last_ms && op->now_ms - due.last_ms < op->config->sync_interval * 1000))
+	if (rc || due.n_active || !is_due(op, &due))
 		return rc;
 	rc = sync_start(op, directory, false, "timer", &run);
 	return rc ? rc : sync_queue(op, run);

@@ -8,6 +8,7 @@
 #include "audit/audit.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "store/restore.h"
 #include "sync_int.h"
 
 #define RUN_MAX_MS (24 * 3600000LL)
@@ -182,6 +183,9 @@ done_body(struct op *op, void *arg)
 	row.finished_ms = op->now_ms;
 	row.counts = counts_write(op, &run->counts);
 	rc = db_sync_run_write(op, &row, "applying");
+	/* after a restore: the people of this directory are of today again */
+	if (!rc)
+		rc = db_sync_wait_end(op, row.directory_id);
 	return rc ? rc : audit_run(op, EV_SYNC_DONE, run);
 }
 

@@ -61,7 +61,7 @@ Test(ldap_pool, a_full_house_is_waited_for_while_the_directory_answers)
 
 	for (int i = 0; i < LDAP_POOL_AT_ONCE; i++)
 		cr_assert_eq(enter("well"), 0);
-	cr_assert_eq(pthread_create(&thread, NULL, leave_soon, "well"), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, leave_soon, (char[]){ "well" }), 0);
 	cr_assert_eq(enter("well"), 0, "somebody leaves in time");
 	pthread_join(thread, NULL);
 }

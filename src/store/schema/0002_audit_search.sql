@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
+-- Oldest program: 1
 -- Searching the audit log.  The application stands in the canonical text, too, where no index reaches; rows of earlier releases
 -- have none here and are found by everything else.
 ALTER TABLE audit ADD COLUMN app @text;
