@@ -69,6 +69,9 @@ int catalog_reload(struct op *op) MUST_CHECK;
 /* The current snapshot, held until the op ends. */
 const struct catalog_snapshot *catalog_get(struct op *op);
 
+/* The service account signs in by Kerberos and has no password. */
+bool catalog_is_kerberos(const struct shape_directory *directory);
+
 /* By name without regard to case; NULL when there is none.  catalog_app compares the client_id letter by letter (RFC 6749 2.2). */
 const struct catalog_role *catalog_role(const struct catalog_snapshot *c, const char *name);
 const struct catalog_location *catalog_location(const struct catalog_snapshot *c, const char *name);

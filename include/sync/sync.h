@@ -12,6 +12,8 @@
 
 /* A connection to a directory, bound as its service account (kept in op->svc->ldap_pool between uses). */
 int directory_connect(struct op *op, const struct catalog_directory *directory, struct ldap_link **ret) MUST_CHECK;
+/* The same of a directory that need not be in the catalog, by Kerberos (catalog_is_kerberos); fresh, and the caller closes it. */
+int directory_open_kerberos(struct op *op, const struct shape_directory *body, struct ldap_link **ret) MUST_CHECK;
 /* Gives it back; is_good false closes it. */
 void directory_release(struct op *op, const struct catalog_directory *directory, struct ldap_link *link, bool is_good);
 

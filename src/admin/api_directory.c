@@ -11,6 +11,7 @@
 #include "people/catalog.h"
 #include "people/object.h"
 #include "sync/source.h"
+#include "sync/sync.h"
 
 #define PROBE_DEADLINE_MS 30000
 #define PEOPLE_SHOWN 3
@@ -117,6 +118,13 @@ connect_bound(struct op *op, struct probe *probe, struct ldap_link **ret)
 
 	if (rc)
 		return refuse_certificate(op, probe, rc);
+	if (catalog_is_kerberos(&probe->directory)) {
+		/* that was what people's passwords will go through; this is the account's own */
+		ldap_link_close(link);
+		rc = directory_open_kerberos(op, &probe->directory, ret);
+		probe->view.bind = rc ? NULL : "accepted by Kerberos, encrypted";
+		return rc;
+	}
 	rc = ldap_link_bind(op, link, probe->in->bind_dn, probe->in->password, &result);
 	if (!rc && result.outcome != LDAP_BIND_OK)
 		rc = op_fail(op, ERR_INVALID, "the directory did not let %s in: %s%s%s", probe->in->bind_dn,
@@ -310,6 +318,7 @@ directory_of(struct op *op, const struct shape_directory_new *in)
 		.url = in->url, .starttls = in->starttls, .ca = in->ca,
 		.base = in->base, .filter = in->filter, .group_base = in->group_base, .group_filter = in->group_filter,
 		.member_attributes = in->member_attributes, .bind_dn = in->bind_dn,
+		.bind_method = in->bind_method, .keytab = in->keytab, .kdc = in->kdc,
 		.id_attribute = in->id_attribute, .id_form = in->id_form, .login_attribute = in->login_attribute,
 		.other_login_attribute = in->other_login_attribute, .domain = in->domain,
 		.name_attribute = in->name_attribute, .mail_attribute = in->mail_attribute,
@@ -336,10 +345,13 @@ HANDLER(api_directory_create)
 {
 	const struct shape_directory_new *in = route_body(request);
 	struct probe *probe = op_alloc(op, sizeof(*probe));
-	struct object_secret *secret;
+	struct object_secret *secret = NULL;
 	const char *id;
 	int rc;
 
+	if (!in->password == !(in->bind_method && !strcmp(in->bind_method, "gssapi")))
+		return op_fail(op, ERR_INVALID, in->password ? "a service account that signs in by Kerberos has a keytab and no password" :
+		    "the service account needs its password (--password-file FILE), or bind_method gssapi and a keytab");
 	op->deadline_ms = time_monotonic_ms() + PROBE_DEADLINE_MS;
 	probe->in = in;
 	probe->directory = directory_of(op, in);
@@ -350,7 +362,7 @@ HANDLER(api_directory_create)
 	if (!rc)
 		rc = probe_run(op, probe);
 	if (!rc && !in->dry_run) {
-		rc = object_seal_password(op, in->password, &secret);
+		rc = in->password ? object_seal_password(op, in->password, &secret) : 0;
 		if (!rc)
 			rc = write_directory(op, probe, false, secret, &id);
 		probe->view.created = !rc;

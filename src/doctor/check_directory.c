@@ -15,6 +15,7 @@
 #include "people/catalog.h"
 #include "store/sync.h"
 #include "sync/source.h"
+#include "sync/sync.h"
 
 #define SKIPPED_SHOWN 3
 #define LATE_FACTOR 4 /* this many intervals without a good synchronisation are worth a look */
@@ -136,14 +137,29 @@ mend_bind(struct op *op, const struct catalog_directory *directory, enum ldap_bi
 	}
 }
 
+/* By Kerberos: a connection of its own, in the place of the one that people's passwords will go through. */
 static bool
-can_bind(struct check *c, const struct catalog_directory *directory, struct ldap_link *link)
+can_bind_by_kerberos(struct check *c, const struct catalog_directory *directory, struct ldap_link **link)
+{
+	ldap_link_close(*link);
+	*link = NULL;
+	if (directory_open_kerberos(c->op, directory->body, link) == 0)
+		return true;
+	check_failed(c, directory->body->name, "look at bind_dn, keytab and kdc of the directory; by hand: kinit -k -t KEYTAB NAME@REALM");
+	return false;
+}
+
+static bool
+can_bind(struct check *c, const struct catalog_directory *directory, struct ldap_link **ret_link)
 {
 	const char *name = directory->body->name;
 	struct ldap_bind_result result;
+	struct ldap_link *link = *ret_link;
 	char *password;
 	int rc;
 
+	if (catalog_is_kerberos(directory->body))
+		return can_bind_by_kerberos(c, directory, ret_link);
 	if (catalog_bind_password(c->op, directory, &password)) {
 		check_failed(c, name,
 		    directory->body->password ? "run the doctor as root or as the user of the daemon"
@@ -334,7 +350,7 @@ look_at(struct check *c, const struct catalog_directory *directory)
 		return;
 	}
 	if (can_connect(c, directory) && can_trust(c, directory, &link)) {
-		is_bound = can_bind(c, directory, link);
+		is_bound = can_bind(c, directory, &link);
 		if (is_bound)
 			look_at_kind(c, directory, link);
 		ldap_link_close(link);

@@ -461,6 +461,12 @@ catalog_is_within(const struct catalog_location *location, const struct catalog_
 	return false;
 }
 
+bool
+catalog_is_kerberos(const struct shape_directory *directory)
+{
+	return directory->bind_method && !strcmp(directory->bind_method, "gssapi");
+}
+
 int
 catalog_bind_password(struct op *op, const struct catalog_directory *directory, char **ret)
 {

@@ -11,6 +11,7 @@
 
 #include "base/secret.h"
 #include "base/uuid.h"
+#include "people/catalog.h"
 
 #define LOCATION_DEPTH_MAX 16
 #define FILTER_DEPTH_MAX 16
@@ -363,6 +364,46 @@ check_word(struct check *check, const struct object *object, const char *member,
 		wrong(check, object, member, op_printf(check->op, "must be %s", list.text));
 }
 
+/* Kerberos encrypts the connection itself, and Active Directory refuses to do so inside TLS; people's passwords need TLS all the same. */
+static void
+check_kerberos(struct check *check, const struct object *object)
+{
+	const struct shape_directory *directory = object->body;
+	const char *at = strrchr(directory->bind_dn, '@'), *problem;
+
+	if (!directory->starttls)
+		wrong(check, object, "starttls", "with bind_method gssapi the url is ldap:// and starttls true: people's passwords go through "
+		    "StartTLS, the service account's connection is encrypted by Kerberos");
+	if (!at || at == directory->bind_dn || !at[1] || strchr(directory->bind_dn, '='))
+		wrong(check, object, "bind_dn", "with bind_method gssapi is a Kerberos name with its realm, for example keyward@CLINIC.TEST");
+	problem = directory->keytab ? secret_reference_problem(directory->keytab) : "is needed with bind_method gssapi";
+	if (problem)
+		wrong(check, object, "keytab", problem);
+	if (directory->password)
+		wrong(check, object, "password", "is not used with bind_method gssapi, which has a keytab");
+	if (directory->kdc && (!*directory->kdc || strpbrk(directory->kdc, "/@ \t")))
+		wrong(check, object, "kdc", "must be a host, or host:port");
+}
+
+static void
+check_account(struct check *check, const struct object *object)
+{
+	const struct shape_directory *directory = object->body;
+	const char *problem = directory->password ? secret_reference_problem(directory->password) : NULL;
+
+	if (catalog_is_kerberos(directory)) {
+		check_kerberos(check, object);
+		return;
+	}
+	/* Active Directory takes a userPrincipalName for a simple bind, too; no kind: it is being looked at */
+	if (!strchr(directory->bind_dn, '@') || (directory->kind && strcmp(directory->kind, "ad") != 0))
+		check_dn(check, object, "bind_dn", directory->bind_dn);
+	if (problem)
+		wrong(check, object, "password", problem);
+	if (directory->keytab || directory->kdc)
+		wrong(check, object, directory->keytab ? "keytab" : "kdc", "belongs to bind_method gssapi");
+}
+
 static void
 check_directory(struct check *check, const struct object *object)
 {
@@ -373,12 +414,7 @@ check_directory(struct check *check, const struct object *object)
 		wrong(check, object, "url", problem);
 	check_dn(check, object, "base", directory->base);
 	check_dn(check, object, "group_base", directory->group_base);
-	/* Active Directory takes a userPrincipalName for a simple bind, too; no kind: it is being looked at */
-	if (!strchr(directory->bind_dn, '@') || (directory->kind && strcmp(directory->kind, "ad") != 0))
-		check_dn(check, object, "bind_dn", directory->bind_dn);
-	problem = directory->password ? secret_reference_problem(directory->password) : NULL;
-	if (problem)
-		wrong(check, object, "password", problem);
+	check_account(check, object);
 	check_filter(check, object, "filter", directory->filter);
 	check_filter(check, object, "group_filter", directory->group_filter);
 	check_attribute(check, object, "id_attribute", directory->id_attribute);

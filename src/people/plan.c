@@ -106,14 +106,14 @@ add_note(struct op *op, struct strings *notes, const struct object_change *chang
 	const struct shape_directory *directory = change->body;
 	const char *name = item_name(change);
 
-	if (change->forgets_password && !directory->password && notes->n < 1000)
+	if (change->forgets_password && !directory->password && !catalog_is_kerberos(directory) && notes->n < 1000)
 		notes->v[notes->n++] = op_printf(op,
 		    "directory %s has another address: its saved password is forgotten; give it again: keyward directory password %s "
 		    "--password-file FILE",
 		    name, name);
 	if (change->action != OBJECT_CREATE || notes->n == 1000)
 		return;
-	if (change->kind == OBJECT_DIRECTORY && !directory->password)
+	if (change->kind == OBJECT_DIRECTORY && !directory->password && !catalog_is_kerberos(directory))
 		notes->v[notes->n++] = op_printf(op,
 		    "directory %s needs the password of its service account: keyward directory password %s "
 		    "--password-file FILE",

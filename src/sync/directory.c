@@ -59,11 +59,29 @@ bind_service(struct op *op, const struct catalog_directory *directory, struct ld
 	return 0;
 }
 
+int
+directory_open_kerberos(struct op *op, const struct shape_directory *body, struct ldap_link **ret)
+{
+	const struct ldap_kerberos kerberos = { .principal = body->bind_dn, .keytab = body->keytab, .kdc = body->kdc };
+	const struct ldap_options options = {
+		.url = body->url, .tls = LDAP_SEAL_KERBEROS, .kerberos = &kerberos,
+		.timeout_ms = op->config ? op->config->ldap_timeout * 1000 : 0,
+	};
+
+	return ldap_link_open(op, &options, ret);
+}
+
 static int
 connect_anew(struct op *op, const struct catalog_directory *directory, struct ldap_link **ret)
 {
-	int rc = open_link(op, directory, ret);
+	int rc;
 
+	if (catalog_is_kerberos(directory->body)) {
+		rc = directory_open_kerberos(op, directory->body, ret);
+		metric_set_at(METRIC_ldap_up, LABELS(catalog_directory_server(op, directory)), rc == 0);
+		return rc;
+	}
+	rc = open_link(op, directory, ret);
 	if (rc)
 		return rc;
 	rc = bind_service(op, directory, *ret);
