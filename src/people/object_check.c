@@ -372,10 +372,11 @@ check_kerberos(struct check *check, const struct object *object)
 	const char *at = strrchr(directory->bind_dn, '@'), *problem;
 
 	if (!directory->starttls)
-		wrong(check, object, "starttls", "with bind_method gssapi the url is ldap:// and starttls true: people's passwords go through "
-		    "StartTLS, the service account's connection is encrypted by Kerberos");
+		wrong(check, object, "starttls", "with bind_method gssapi the url is ldap:// and starttls true: people's passwords "
+		    "go through StartTLS, the service account's connection is encrypted by Kerberos");
 	if (!at || at == directory->bind_dn || !at[1] || strchr(directory->bind_dn, '='))
-		wrong(check, object, "bind_dn", "with bind_method gssapi is a Kerberos name with its realm, for example keyward@CLINIC.TEST");
+		wrong(check, object, "bind_dn",
+		    "with bind_method gssapi is a Kerberos name with its realm, for example keyward@CLINIC.TEST");
 	problem = directory->keytab ? secret_reference_problem(directory->keytab) : "is needed with bind_method gssapi";
 	if (problem)
 		wrong(check, object, "keytab", problem);
