@@ -26,6 +26,8 @@ char *json_canonical(struct op *op, const json_t *value);
 void json_put_text(struct buf *out, const char *text);
 /* Compact text for an answer, members in the order in which they were set; belongs to the op. */
 char *json_text(struct op *op, const json_t *value);
+/* The same for people: a member a line, indented; belongs to the op. */
+char *json_pretty(struct op *op, const json_t *value);
 
 /* Members of an object; NULL / 0 / false when missing or of another type. */
 const char *json_get_text(const json_t *object, const char *name);

@@ -13,6 +13,11 @@
 #include "net/route.h"
 #include "people/catalog.h"
 
+/* The fields of frame_head and frame_foot, for the struct of a page. */
+#define PAGE_FRAME_PLAIN(op) \
+	.organisation = (op)->config->organisation, .source_url = (op)->config->source_url, \
+	.service_desk = (op)->config->service_desk
+
 /* The page of a failure: status and words of errors.def, and the request id to tell the service desk.  Returns 0. */
 int page_error(struct op *op, const struct request *request, struct reply *reply, int code);
 /* The public words of a failure, for answers that are no page. */

@@ -207,6 +207,22 @@ json_text(struct op *op, const json_t *value)
 	return out.text;
 }
 
+static int
+add_piece(const char *piece, size_t n, void *arg)
+{
+	buf_add_bytes(arg, piece, n);
+	return 0;
+}
+
+char *
+json_pretty(struct op *op, const json_t *value)
+{
+	struct buf out = buf_in(op->mem);
+
+	json_dump_callback(value, add_piece, &out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	return out.text;
+}
+
 const char *
 json_get_text(const json_t *object, const char *name)
 {

@@ -174,6 +174,11 @@ take(struct cli *cli, const struct param *param, const char *value)
 	case PARAM_TEXT:
 		json_object_set_new(cli->body, param->target, json_string(value));
 		return EXIT_DONE;
+	case PARAM_NUMBER:
+		/* what is none is refused by the shape, with the limits */
+		json_object_set_new(cli->body, param->target, *value && strspn(value, "0123456789") == strlen(value) && strlen(value) < 18 ?
+		    json_integer(strtoll(value, NULL, 10)) : json_string(value));
+		return EXIT_DONE;
 	case PARAM_QUERY:
 		json_object_set_new(cli->query, param->target, json_string(value));
 		return EXIT_DONE;

@@ -4,12 +4,10 @@
 #define KW_LOGIN_PAGE_INT_H
 
 #include "base/op.h"
+#include "login/page.h"
 #include "web/pages.h"
 
-/* The fields of frame_head, frame_foot and frame_auth_top; for pages without the side panel PAGE_FRAME_PLAIN. */
-#define PAGE_FRAME_PLAIN(op) \
-	.organisation = (op)->config->organisation, .source_url = (op)->config->source_url, \
-	.service_desk = (op)->config->service_desk
+/* The fields of frame_head, frame_foot and frame_auth_top; for pages without the side panel PAGE_FRAME_PLAIN (login/page.h). */
 #define PAGE_FRAME(op) PAGE_FRAME_PLAIN(op), .idle_minutes = page_idle_minutes(op)
 
 const char *page_word(const struct op *op, enum web_word word);
