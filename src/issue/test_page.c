@@ -69,7 +69,7 @@ test_page_app(struct op *op)
 static int
 make_app(struct op *op)
 {
-	static const char *scopes[] = { "openid", "profile", "email", "roles" };
+	const char *scopes[] = { "openid", "profile", "email", "roles" };
 	const char *uri = test_page_redirect_uri(op);
 	const struct shape_app app = { .name = TEST_PAGE_APP, .title = "Keyward test page", .type = "public",
 		.redirect_uris = { &uri, 1 }, .alg = "ES256", .typ = "at+jwt", .scopes = { scopes, countof(scopes) }, .enabled = true };

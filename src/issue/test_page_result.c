@@ -201,11 +201,13 @@ static int
 show(struct op *op, const struct request *request, struct reply *reply, const struct result *r)
 {
 	const json_t *id = r->id_claims, *access = r->access.claims;
-	struct web_test_result page = { PAGE_FRAME_PLAIN(op), .name = json_get_text(r->userinfo, "name"),
-		.login = json_get_text(r->userinfo, "preferred_username"), .mail = json_get_text(r->userinfo, "email"), .sub = json_get_text(id, "sub"),
+	struct web_test_result page = { PAGE_FRAME_PLAIN(op),
+		.name = json_get_text(r->userinfo, "name"), .login = json_get_text(r->userinfo, "preferred_username"),
+		.mail = json_get_text(r->userinfo, "email"), .sub = json_get_text(id, "sub"),
 		.issuer = json_get_text(id, "iss"), .audience = r->access.audience,
 		.signed_in = minute_text(op, json_get_int(id, "auth_time")), .until = minute_text(op, json_get_int(access, "exp")),
-		.userinfo = json_pretty(op, r->userinfo), .id_header = header_text(op, r->id_token), .id_claims = json_pretty(op, id), .id_text = unsigned_text(op, r->id_token),
+		.userinfo = json_pretty(op, r->userinfo),
+		.id_header = header_text(op, r->id_token), .id_claims = json_pretty(op, id), .id_text = unsigned_text(op, r->id_token),
 		.access_header = header_text(op, r->access_token), .access_claims = json_pretty(op, access),
 		.access_text = unsigned_text(op, r->access_token) };
 
