@@ -226,12 +226,14 @@ doors_open(struct op *op, struct program *program, struct doors **ret)
 {
 	const struct config *config = op->config;
 	struct doors *doors = mem_new(sizeof(*doors));
+	struct networks trusted;
+	const char *fault = networks_read(op->mem, config->trusted_proxies, &trusted);
 	int rc;
 
 	*ret = doors;
 	doors->config = config_ref(config);
 	pthread_mutex_init(&doors->lock, NULL);
-	rc = take_sockets(op, doors);
+	rc = fault ? op_fail(op, ERR_CONFIG, "trusted_proxies: %s", fault) : take_sockets(op, doors);
 	if (!rc)
 		rc = open_door(op, doors, program, DOOR_OPS, (struct http_options){ .max_connections = 32 });
 	if (!rc)
@@ -239,6 +241,7 @@ doors_open(struct op *op, struct program *program, struct doors **ret)
 	if (!rc)
 		rc = open_door(op, doors, program, DOOR_PUBLIC, (struct http_options){
 		    .certificate_file = config->tls_certificate, .key_file = config->tls_key, .host = issuer_host(op),
+		    .trusted = trusted, .reads_forwarded = config->proxies_send_forwarded,
 		    .max_connections = (int)config->max_connections, .max_per_address = (int)config->max_connections_per_address });
 	if (!rc) {
 		program->svc.doors = doors;

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/lane.h"
+#include "base/network.h"
 #include "base/op.h"
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
@@ -42,7 +43,7 @@ struct request {
 	const char *body;
 	size_t body_size;
 	const char *host;               /* Host header, port included */
-	const char *address;            /* canonical text of the peer's address; "unix" on a UNIX socket */
+	const char *address;            /* canonical text of the client's address: the peer's, or what a trusted proxy says; "unix" on a UNIX socket */
 	bool is_unix;
 	uint32_t peer_uid;              /* of a UNIX socket (SO_PEERCRED); UINT32_MAX otherwise */
 	const void *listener;           /* http_options.tag of the server it came in by */
@@ -83,7 +84,9 @@ struct http_options {
 	const char *key_file;
 	const char *host;               /* name that the certificate should be for; NULL: any */
 	int max_connections;
-	int max_per_address;            /* 0: no limit */
+	int max_per_address;            /* connections, and requests under way through proxies; 0: no limit */
+	struct networks trusted;        /* proxies whose X-Forwarded-* is believed; copied */
+	bool reads_forwarded;           /* they send Forwarded (RFC 7239) instead; never both, for a proxy passes on the other as it came */
 	int64_t head_deadline_ms;       /* a head must be complete this long after its first byte or the connect; 10000 */
 	int64_t body_deadline_ms;       /* and the body this long after the head; 30000 */
 	int threads;                    /* epoll loops; connections are at most 120 each (libmicrohttpd stalls at 128) */

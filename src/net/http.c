@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "http_int.h"
@@ -97,12 +98,25 @@ reply_redirect(struct reply *reply, const char *location)
 	reply_header(reply, "Location", location);
 }
 
+static bool
+has_too_many(const struct http_server *server, const struct http_connection *c)
+{
+	int n = 0;
+
+	if (server->max_per_address <= 0 || c->is_unix || c->is_proxy)
+		return false;
+	for (const struct http_connection *other = server->connections; other; other = other->next)
+		n += strcmp(other->address, c->address) == 0;
+	return n >= server->max_per_address;
+}
+
 /* A connection begins or ends: keep the list that the sweeper reads. */
 static void
 on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_ConnectionNotificationCode what)
 {
 	struct http_server *server = cls;
 	struct http_connection *c = *state;
+	struct address address;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		c = mem_new(sizeof(*c));
@@ -114,7 +128,13 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_Conn
 		c->since_ms = time_monotonic_ms();
 		c->deadline_ms = c->since_ms + server->head_deadline_ms;
 		*state = c;
+		c->is_proxy = !c->is_unix && address_read(c->address, &address) && networks_have(&server->trusted, &address);
 		pthread_mutex_lock(&server->lock);
+		/* a proxy stands for many; its requests are counted one by one (http_exchange.c) */
+		if (has_too_many(server, c)) {
+			metric_add(METRIC_http_refused_total, 1);
+			shutdown(c->fd, SHUT_RDWR);
+		}
 		c->next = server->connections;
 		if (c->next)
 			c->next->previous = c;
@@ -171,6 +191,7 @@ server_free(struct http_server *server)
 	if (server->unix_path && !server->is_quiet)
 		unlink(server->unix_path);
 	http_tls_free(server);
+	mem_free(server->trusted.v);
 	mem_free(server->unix_path);
 	pthread_cond_destroy(&server->wake);
 	pthread_mutex_destroy(&server->lock);
@@ -188,6 +209,13 @@ server_new(const struct http_options *options)
 	server->tag = options->tag;
 	server->head_deadline_ms = options->head_deadline_ms;
 	server->body_deadline_ms = options->body_deadline_ms;
+	server->max_per_address = options->max_per_address;
+	server->reads_forwarded = options->reads_forwarded;
+	server->trusted.n = options->trusted.n;
+	if (options->trusted.n) {
+		server->trusted.v = mem_new(options->trusted.n * sizeof(*server->trusted.v));
+		memcpy(server->trusted.v, options->trusted.v, options->trusted.n * sizeof(*server->trusted.v));
+	}
 	server->fd = -1;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -232,8 +260,6 @@ start_daemon(struct http_server *server, const struct http_options *options)
 
 	if (loops > 1)
 		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, loops, NULL };
-	if (options->max_per_address > 0 && !server->is_unix)
-		more[n++] = (struct MHD_OptionItem){ MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_per_address, NULL };
 	if (server->certificate) {
 		flags |= MHD_USE_TLS;
 		union { const char *in; void *out; } priorities = { .in = TLS_PRIORITIES };

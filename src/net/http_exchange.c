@@ -4,6 +4,7 @@
  * the body, then without data.  Only in that last call the handler is run: here, or on a lane while the connection is
  * suspended; after the resume the same call comes again and finds the answer.  Read http_exchange_go, then upwards.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -242,7 +243,24 @@ read_head(struct exchange *x, const char *method, const char *version)
 		why = parse_head(request, x->target);
 	host = why ? NULL : http_header(request, "Host", NULL);
 	request->host = host ? host : "";
-	return why;
+	return why || !x->peer->is_proxy ? why : http_forward(request, x->server);
+}
+
+/* Notes whose request this connection of a proxy carries; false when he has as many under way as he may have connections. */
+static bool
+note_client(struct exchange *x, const char *client)
+{
+	struct http_server *server = x->server;
+	int n = 0;
+
+	if (!x->peer->is_proxy)
+		return true;
+	pthread_mutex_lock(&server->lock);
+	for (const struct http_connection *c = server->connections; c && *client; c = c->next)
+		n += strcmp(c->client, client) == 0;
+	snprintf(x->peer->client, sizeof(x->peer->client), "%s", client);
+	pthread_mutex_unlock(&server->lock);
+	return server->max_per_address <= 0 || n < server->max_per_address;
 }
 
 /* The head is complete: refuse, or say where it will run. */
@@ -256,6 +274,11 @@ exchange_head(struct exchange *x, const char *method, const char *version)
 	x->server->under_way++;
 	if (why) {
 		exchange_refuse(x, 400, why);
+		return exchange_send(x);
+	}
+	if (!note_client(x, x->request.address)) {
+		exchange_refuse(x, 503, "too many requests of one address");
+		reply_header(&x->reply, "Retry-After", "1");
 		return exchange_send(x);
 	}
 	if (http_guard_is_foreign_body(&x->request)) {
@@ -329,8 +352,10 @@ http_exchange_end(void *cls, struct MHD_Connection *connection, void **state, en
 		return;
 	if (x->is_suspended)
 		x->server->suspended--;
-	if (x->has_head)
+	if (x->has_head) {
 		x->server->under_way--;
+		note_client(x, "");
+	}
 	x->peer->has_answer = true;
 	/* the next request on this connection has as long for its head */
 	exchange_until(x, x->server->head_deadline_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What the files of the HTTP server share.  In reading order: http_listen.c (sockets), http_tls.c (certificate), http.c (server, connections, sweeper),
- * http_exchange.c (one request from head to answer), http_guard.c (what is refused), http_parse.c (texts into pairs);
+ * http_exchange.c (one request from head to answer), http_guard.c (what is refused), http_forward.c (proxies), http_parse.c (texts into pairs);
  * http_probe.c (does it still answer).
  */
 #ifndef KW_NET_HTTP_INT_H
@@ -35,7 +35,9 @@ struct http_connection {
 	struct http_certificate *certificate;   /* shown at the handshake; a reference */
 	uint32_t peer_uid;
 	bool is_unix;
+	bool is_proxy;                  /* a trusted one */
 	char address[INET6_ADDRSTRLEN];
+	char client[INET6_ADDRSTRLEN];  /* of the request under way that a proxy passes on; "" otherwise; under the server's lock */
 };
 
 struct http_server {
@@ -45,8 +47,10 @@ struct http_server {
 	const void *tag;
 	int64_t head_deadline_ms, body_deadline_ms;
 	int fd;                         /* listening socket; -1 after http_quiesce */
-	int port;
+	int port, max_per_address;
 	bool is_unix;
+	struct networks trusted;
+	bool reads_forwarded;
 	char *unix_path;                /* removed at the end */
 	char *certificate_file, *key_file, *host;
 	struct stat marks[2];           /* of both files, when they were read last */
@@ -82,6 +86,9 @@ void *http_exchange_begin(void *cls, const char *target, struct MHD_Connection *
 enum MHD_Result http_exchange_go(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
     const char *version, const char *data, size_t *size, void **state);
 void http_exchange_end(void *cls, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
+
+/* http_forward.c: reads what a trusted proxy says into address and host; NULL, or why the request is refused. */
+const char *http_forward(struct request *request, const struct http_server *server);
 
 /* http_guard.c: NULL when the head may be trusted, else why not. */
 const char *http_guard(const struct request *request, const char *method, const char *version, const char *target);
