@@ -79,8 +79,8 @@ read_node(char *text, struct address *ret)
 }
 
 /*
- * From the right, where our proxy wrote: the first who is no proxy of ours.  What stands left of him is his own invention.  Whoever cannot be
- * read is unknown, and stands for by the proxy that named him.
+ * From the right, where our proxy wrote: the first who is no proxy of ours.  What stands left of him is his own invention.  For
+ * somebody whose address cannot be read, the proxy that named him stands.
  */
 static void
 find_client(struct request *request, const struct http_server *server, const char *field)
