@@ -295,5 +295,8 @@ method_ldap_check(struct op *op, const char *password, struct method_result *res
 	op->deadline_ms = time_monotonic_ms() + share;
 	rc = check_password(op, password, result);
 	op->deadline_ms = whole;
+	if (rc)
+		log_line(LOG_LEVEL_WARNING, "login.directory", "directory", result->directory ? result->directory->body->name : "", "why",
+		    op_failure(op), "request", op->request_id, NULL);
 	return rc ? fault_of_directory(rc) : 0;
 }

@@ -22,8 +22,8 @@ from signin import login_field  # its folder is known since stage was imported
 
 
 class Link:
-    def __init__(self, target, port=0):
-        self.target, self.mode, self.amount, self.came = target, "ok", 0, 0
+    def __init__(self, target, port=0, host="127.0.0.1"):
+        self.host, self.target, self.mode, self.amount, self.came = host, target, "ok", 0, 0
         self.lock, self.open = threading.Lock(), set()
         self.listener, self.port = None, port
         self._listen()
@@ -31,7 +31,7 @@ class Link:
     def _listen(self):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.bind((self.host, self.port))
         self.listener.listen(64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
@@ -141,22 +141,31 @@ class Link:
 class Fake:
     """tests/attack/fakeldap.py: Alice's directory, honest or lying; each lie has a port."""
 
-    def __init__(self, stage):
-        self.stage, self.dir, self.ports = stage, stage.path("fakeldap"), {}
+    def __init__(self, stage, folder="fakeldap"):
+        self.stage, self.dir, self.ports = stage, stage.path(folder), {}
         os.mkdir(self.dir)
         self.process = subprocess.Popen([sys.executable, os.path.join(TOP, "tests", "attack", "fakeldap.py"), self.dir], stdin=subprocess.PIPE,
                                         stderr=open(os.path.join(self.dir, "log"), "wb"), text=True)
 
-    def certificate(self, name, *days, san="IP:127.0.0.1", ca="ca", cn="the annex"):
-        """DIR/NAME.pem and .key, signed by the stage's authority."""
-        path = os.path.join(self.dir, name)
+    def certificate(self, name, begin=None, end=None, san="IP:127.0.0.1", ca="ca", cn="the annex", is_ca=False):
+        """DIR/NAME.pem and .key, signed by an authority of the stage, good from begin to end (20260101000000Z); now, and 20 days, when not given."""
+        path, ca, work = os.path.join(self.dir, name), self.stage.path(ca), os.path.join(self.dir, "authority")
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path + ".key", "-out", path + ".csr",
             "-subj", f"/CN={cn}")
         with open(path + ".ext", "w") as file:
-            file.write(f"subjectAltName={san}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n")
-        ca = self.stage.path(ca)
-        run("openssl", "x509", "-req", "-in", path + ".csr", "-CA", ca + ".pem", "-CAkey", ca + ".key", "-CAcreateserial", "-extfile", path + ".ext",
-            "-out", path + ".pem", *(days or ("-days", "20")))
+            file.write("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n" if is_ca else
+                       f"subjectAltName={san}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n")
+        os.makedirs(work, exist_ok=True)
+        open(os.path.join(work, "index"), "a").close()
+        with open(work + ".conf", "w") as file:
+            file.write(f"[ca]\ndefault_ca=a\n[a]\ndatabase={work}/index\nrand_serial=yes\nnew_certs_dir={work}\ncertificate={ca}.pem\nprivate_key={ca}.key\n"
+                       "default_md=sha256\npolicy=p\nunique_subject=no\ndefault_crl_days=9\n[p]\ncommonName=supplied\n")
+        run("openssl", "ca", "-batch", "-notext", "-config", work + ".conf", "-in", path + ".csr", "-extfile", path + ".ext", "-out", path + ".pem",
+            *(("-startdate", begin) if begin else ()), *(("-enddate", end) if end else ("-days", "20")))
+
+    def revoke(self, name):
+        """By the authority that signed last."""
+        run("openssl", "ca", "-config", os.path.join(self.dir, "authority.conf"), "-revoke", os.path.join(self.dir, name + ".pem"))
 
     def lie(self, mode, certificate="good"):
         """The port of a server that lies like this."""
