@@ -92,7 +92,7 @@ struct source_person {
 struct source_group {
 	const char *external_id, *dn, *dn_key, *name;
 	const char *sid;                                /* Active Directory; NULL elsewhere */
-	bool is_outside;                                /* not below the group base: told only because it is somebody's primary group */
+	bool is_outside;                                /* not among the groups that were searched: told only because it is somebody's primary group */
 };
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * One person as he stands in the directory at this moment: found by name, read by the same code as a full sync, his groups
- * followed upwards level by level.  Read directory_find_person, then find.
+ * followed upwards (directory_groups.c).  Read directory_find_person, then find.
  */
 #include <string.h>
 
@@ -9,9 +9,6 @@
 #include "source_int.h"
 
 #define FOUND_MAX 10                    /* more entries than this for one name are not even counted */
-#define LEVELS_MAX 64
-#define GROUPS_MAX 2000
-#define DNS_EACH 20                     /* DNs asked for in one search */
 
 struct finding {
 	const struct catalog_directory *directory;
@@ -25,11 +22,7 @@ struct finding {
 	bool is_taken;
 	const char *why;                /* the entry cannot be taken */
 	struct source_person entry;
-	/* his groups */
-	struct map *map;
-	const char *dns[GROUPS_MAX + 1];        /* those whose groups are asked for: himself, then group after group */
-	size_t groups[GROUPS_MAX];
-	size_t n_dns, n_groups;
+	struct directory_groups groups;
 };
 
 static bool
@@ -122,95 +115,6 @@ search_person(struct op *op, struct ldap_link *link, struct finding *f)
 	return 0;
 }
 
-static int
-take_group(struct op *op, struct finding *f, const struct ldap_entry *entry, bool is_anywhere)
-{
-	struct source_group group;
-	const char *why;
-
-	if (source_group_read(op, f->setup, entry, is_anywhere, &group, &why) || map_has_group(f->map, group.external_id))
-		return 0;
-	if (f->n_groups == GROUPS_MAX)
-		return op_fail(op, ERR_INCOMPLETE, "somebody is in more than %d groups", GROUPS_MAX);
-	f->groups[f->n_groups++] = map_add_group(f->map, group.external_id, group.dn_key);
-	f->dns[f->n_dns++] = group.dn;
-	return 0;
-}
-
-static int
-on_group(struct op *op, const struct ldap_entry *entry, void *arg)
-{
-	return take_group(op, arg, entry, false);
-}
-
-static int
-on_primary_group(struct op *op, const struct ldap_entry *entry, void *arg)
-{
-	return take_group(op, arg, entry, true);
-}
-
-/* No member value names who has it as his primary group, so it is asked for by itself ([MS-ADA3] 2.117). */
-static int
-search_primary_group(struct op *op, struct ldap_link *link, struct finding *f)
-{
-	const char *const attributes[] = { f->setup->id_attribute, "cn", NULL };
-	struct ldap_query query = { .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes, .limit = 1 };
-
-	if (!f->entry.primary_group)
-		return 0;
-	query.base = source_sid_base(op, f->entry.primary_group);
-	return source_search(op, f->setup, link, &query, on_primary_group, f);
-}
-
-/* The groups that these DNs are directly in. */
-static int
-search_groups(struct op *op, struct ldap_link *link, struct finding *f, size_t from, size_t to)
-{
-	const char *const attributes[] = { f->setup->id_attribute, "cn", NULL };
-	struct ldap_query query = { .base = f->setup->group_base, .scope = LDAP_SUBTREE, .attributes = attributes, .limit = GROUPS_MAX };
-	struct buf filter = buf_in(op->mem);
-
-	buf_printf(&filter, "(&%s(|", f->setup->group_filter);
-	for (size_t i = from; i < to; i++) {
-		/* a DN in a filter is escaped as a value of a filter, whatever is escaped inside it already */
-		const char *dn = ldap_filter_escape(op, f->dns[i], strlen(f->dns[i]));
-
-		for (const char *const *name = f->setup->members; *name; name++)
-			buf_printf(&filter, "(%s=%s)", *name, dn);
-	}
-	buf_add(&filter, "))");
-	query.filter = filter.text;
-	return source_search(op, f->setup, link, &query, on_group, f);
-}
-
-static int
-climb(struct op *op, struct ldap_link *link, struct finding *f)
-{
-	size_t from = 0;
-	int rc;
-
-	f->map = map_new(op, f->setup->rules->v, f->setup->rules->n);
-	f->n_dns = f->n_groups = 0;
-	f->dns[f->n_dns++] = f->entry.dn;
-	if ((rc = search_primary_group(op, link, f)) < 0)
-		return rc;
-	for (int level = 0; from < f->n_dns; level++) {
-		size_t end = f->n_dns;
-
-		if (level == LEVELS_MAX)
-			return op_fail(op, ERR_INCOMPLETE, "groups are nested more than %d deep", LEVELS_MAX);
-		while (from < end) {
-			size_t to = end - from > DNS_EACH ? from + DNS_EACH : end;
-
-			if ((rc = search_groups(op, link, f, from, to)) < 0)
-				return rc;
-			from = to;
-		}
-	}
-	map_close(f->map);
-	return 0;
-}
-
 static void
 fill_person(struct op *op, struct finding *f)
 {
@@ -227,7 +131,7 @@ fill_grants(struct op *op, struct finding *f)
 	struct user_change *change = &f->person->change;
 	struct wanted_grant *grants;
 
-	map_person(f->map, op, f->groups, f->n_groups, f->entry.values, f->entry.n_values, &grants, &change->n_grants);
+	map_person(f->groups.map, op, f->groups.v, f->groups.n, f->entry.values, f->entry.n_values, &grants, &change->n_grants);
 	change->grants = grants;
 }
 
@@ -238,7 +142,7 @@ find_over(struct op *op, struct ldap_link *link, struct finding *f)
 	int rc;
 
 	if (f->person) {
-		rc = climb(op, link, f);
+		rc = directory_groups_read(op, link, f->setup, &f->entry, &f->groups);
 		if (!rc)
 			fill_grants(op, f);
 		return rc;

@@ -240,15 +240,16 @@ put_off(struct reading *r, const char *id)
 }
 
 static int
-take_group(struct op *op, struct reading *r, const struct ldap_entry *entry, bool is_anywhere)
+on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 {
+	struct reading *r = arg;
 	struct source_group group;
 	const struct ldap_attribute *whole;
 	int64_t from = 0, to, bad = 0;
 	const char *why;
 	int rc;
 
-	if (source_group_read(scratch_use(&r->entry), r->setup, entry, is_anywhere, &group, &why))
+	if (source_group_read(scratch_use(&r->entry), r->setup, entry, false, &group, &why))
 		return skip(r, op, group.external_id, entry->dn, why);
 	whole = ldap_attribute_range(entry, MEMBER, &from, &to);
 	if (whole && (from != 0 || !is_part_sound(entry, whole, from, to)))
@@ -263,16 +264,21 @@ take_group(struct op *op, struct reading *r, const struct ldap_entry *entry, boo
 	return rc < 0 ? rc : skip_bad(op, r, group.external_id, entry->dn, bad);
 }
 
-static int
-on_group(struct op *op, const struct ldap_entry *entry, void *arg)
-{
-	return take_group(op, arg, entry, false);
-}
-
+/*
+ * A primary group outside of what the search for groups finds has those as members whose primary group it is, and nobody else: whether
+ * its other members are read must not depend on whose primary group it happens to be.
+ */
 static int
 on_primary(struct op *op, const struct ldap_entry *entry, void *arg)
 {
-	return take_group(op, arg, entry, true);
+	struct reading *r = arg;
+	struct source_group group;
+	const char *why;
+
+	if (source_group_read(scratch_use(&r->entry), r->setup, entry, true, &group, &why))
+		return skip(r, op, group.external_id, entry->dn, why);
+	group.is_outside = true;
+	return tell_group(op, r, &group);
 }
 
 static const char *const *
@@ -298,8 +304,8 @@ group_attributes(struct op *op, const struct source_setup *setup)
 static int
 read_primaries(struct op *op, struct ldap_link *link, struct reading *r)
 {
-	struct ldap_query query = { .scope = LDAP_BASE, .filter = "(objectClass=*)", .limit = 1,
-		.attributes = group_attributes(r->op, r->setup) };
+	const char *const attributes[] = { r->setup->id_attribute, "cn", "objectSid", NULL };
+	struct ldap_query query = { .scope = LDAP_BASE, .filter = "(objectClass=*)", .limit = 1, .attributes = attributes };
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < r->n_primaries; i++) {

@@ -267,7 +267,6 @@ source_group_read(struct op *op, const struct source_setup *setup, const struct 
 		return 1;
 	name = first_value(entry, "cn", SOURCE_NAME_MAX);
 	ret->name = name ? op_strdup(op, name) : ret->dn;
-	ret->is_outside = !ldap_dn_is_under(ret->dn_key, setup->group_base_key);
 	if (setup->kind->kind == LDAP_KIND_AD)
 		ret->sid = read_sid(op, entry);
 	return 0;

@@ -139,11 +139,11 @@ read_all(void)
 /* A full read kept in memory: people, groups and members by their DN. */
 struct whole {
 	struct map *map;
-	struct source_person people[1000];
+	struct source_person people[10000];
 	size_t n_people, group;
 	struct { size_t group; const char *sid; } sids[1000];
 	size_t n_sids;
-	struct { size_t group; const char *dn_key; } members[10000];
+	struct { size_t group; const char *dn_key; } members[100000];
 	size_t n_members;
 };
 

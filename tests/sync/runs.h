@@ -121,6 +121,7 @@ struct entry {
 	const char *reason;
 	int64_t until;
 	const char *title, *mail;
+	const char *primary_group;      /* SID */
 };
 
 /* cn=LOGIN,dc=clinic,dc=test: the normalised DN of a person */
@@ -150,7 +151,8 @@ static inline void
 tell_person(struct stage *stage, const struct entry *entry)
 {
 	struct map_value title = { "title", entry->title ? text_fold(op->mem, entry->title) : NULL };
-	struct source_person source = { .dn = dn_of(entry->login), .dn_key = dn_of(entry->login), .values = &title, .n_values = entry->title ? 1 : 0 };
+	struct source_person source = { .dn = dn_of(entry->login), .dn_key = dn_of(entry->login), .values = &title,
+		.n_values = entry->title ? 1 : 0, .primary_group = entry->primary_group };
 
 	person_of(entry, &source.person);
 	cr_assert_eq(stage_reader.person(op, &source, stage), 0, "%s", op_failure(op));
@@ -165,6 +167,16 @@ tell_group(struct stage *stage, int n, const char *name, const char *const *memb
 	cr_assert_eq(stage_reader.group(op, &source, stage), 0, "%s", op_failure(op));
 	for (; *members; members++)
 		cr_assert_eq(stage_reader.member(op, dn_of(*members), stage), 0);
+}
+
+/* A group that only somebody's primaryGroupID leads to. */
+static inline void
+tell_primary_group(struct stage *stage, int n, const char *name, const char *sid, bool is_outside)
+{
+	struct source_group source = { .external_id = uuid_of(n), .dn = dn_of(name), .dn_key = dn_of(name), .name = name, .sid = sid,
+		.is_outside = is_outside };
+
+	cr_assert_eq(stage_reader.group(op, &source, stage), 0, "%s", op_failure(op));
 }
 
 #define NAMES(...) (const char *const[]){ __VA_ARGS__, NULL }

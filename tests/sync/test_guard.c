@@ -198,3 +198,47 @@ Test(guard, ends_within_a_day_count)
 	cr_expect_str_eq(run_ending(1u << 3 | 1u << 4 | 1u << 5), "frozen", "a third within a day");
 	cr_expect(is_active(5));
 }
+
+static int
+failed_body(struct op *o, void *arg)
+{
+	struct run *run = arg;
+
+	run->row->state = "failed";
+	run->row->finished_ms = o->now_ms;
+	return db_sync_run_write(o, run->row, "reading");
+}
+
+/* Primary groups are asked for one by one: they are no answer to the search for groups. */
+Test(guard, primary_groups_do_not_hide_that_no_group_was_found)
+{
+	for (int run = 0; run < 3; run++) {
+		struct reading r = reading_begin(false);
+
+		tell_person(r.stage, &(struct entry){ .n = 1, .login = "ada", .primary_group = "S-1-5-21-1-2-3-513" });
+		if (run < 1)
+			tell_group(r.stage, 91, "nurses", NAMES("ada"));
+		tell_primary_group(r.stage, 92, "everybody", "S-1-5-21-1-2-3-513", true);
+		cr_assert_eq(stage_end(op, r.stage), 0);
+		cr_expect_eq(guard_empty(op, r.run), run < 1 ? 0 : ERR_INCOMPLETE, "run %d", run);
+		op_forgive(op);
+		if (run < 1)
+			cr_expect_str_eq(work(&r)->state, "done");
+		else
+			cr_assert_eq(db_run(op, failed_body, r.run), 0);
+	}
+}
+
+/* A directory whose only groups are primary ones is none that has lost its groups. */
+Test(guard, only_primary_groups)
+{
+	for (int run = 0; run < 2; run++) {
+		struct reading r = reading_begin(false);
+
+		tell_person(r.stage, &(struct entry){ .n = 1, .login = "ada", .primary_group = "S-1-5-21-1-2-3-513" });
+		tell_primary_group(r.stage, 92, "everybody", "S-1-5-21-1-2-3-513", true);
+		cr_assert_eq(stage_end(op, r.stage), 0);
+		cr_expect_eq(guard_empty(op, r.run), 0, "run %d", run);
+		cr_expect_str_eq(work(&r)->state, "done");
+	}
+}

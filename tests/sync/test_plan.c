@@ -351,3 +351,26 @@ Test(plan, pages)
 	cr_expect_eq(counts_of(r.id).unchanged, 1134 - (340 - 113) - 1, "%lld", (long long)counts_of(r.id).unchanged);
 	cr_expect_eq(counts_of(r.id).grant, 1);
 }
+
+/* ---- primary groups: no member value names them ---- */
+
+Test(plan, a_primary_group_is_a_group)
+{
+	struct reading r = reading_begin(true);
+	struct plan_list plan;
+
+	tell_person(r.stage, &(struct entry){ .n = 1, .login = "ada", .primary_group = "S-1-5-21-1-2-3-513" });
+	tell_person(r.stage, &(struct entry){ .n = 2, .login = "ben", .primary_group = "S-1-5-21-1-2-3-1200" });
+	tell_person(r.stage, &(struct entry){ .n = 3, .login = "cleo", .primary_group = "S-1-5-21-1-2-3-9999" });
+	/* one that other groups hold, one that a rule names, one that nobody told */
+	tell_group(r.stage, 91, "nurses", NAMES("everybody"));
+	tell_primary_group(r.stage, 92, "everybody", "S-1-5-21-1-2-3-513", true);
+	tell_primary_group(r.stage, 93, "doctors", "S-1-5-21-1-2-3-1200", false);
+	cr_assert_str_eq(work(&r)->state, "planned");
+	plan = plan_of(r.id);
+	cr_expect(strstr(find(&plan, "create", 1)->body, role_id("nurse")), "through a group that holds it");
+	cr_expect(strstr(find(&plan, "create", 2)->body, role_id("doctor")), "directly");
+	cr_expect_null(strstr(find(&plan, "create", 2)->body, role_id("nurse")));
+	cr_expect_null(strstr(find(&plan, "create", 3)->body, role_id("nurse")));
+	cr_expect_null(strstr(find(&plan, "create", 3)->body, role_id("doctor")));
+}
