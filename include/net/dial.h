@@ -14,5 +14,8 @@ struct dialer *dialer_new(void);
 void dialer_free(struct dialer *dialer);
 /* A connected, non-blocking TCP socket to host:port; tries every address.  ERR_UNREACHABLE, ERR_DEADLINE. */
 int dial_tcp(struct op *op, const char *host, int port, int *ret_fd) MUST_CHECK;
+/* The addresses of a name or address, without port; they belong to the op.  ERR_UNREACHABLE. */
+struct sockaddr_storage;
+int dial_resolve(struct op *op, const char *host, struct sockaddr_storage **ret, size_t *ret_n) MUST_CHECK;
 
 #endif

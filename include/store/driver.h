@@ -97,13 +97,13 @@ int db_schema(struct op *op, struct db *db, int *ret_version, int *ret_wanted) M
 
 /* How a database is, for whoever looks after it (db_examine); texts belong to the op. */
 struct db_health {
-	const char *engine;             /* "sqlite" */
+	const char *place;              /* "SQLite, /var/lib/keyward/keyward.db"; nothing secret */
 	const char *file;               /* where it lies; NULL for a server */
 	bool is_claimed;                /* a daemon works on it */
 	const char *unwritable;         /* why it cannot be written; NULL when it can */
 	const char *damage;             /* what the engine's quick check found; NULL: nothing */
-	bool is_checked;                /* the quick check came to its end before the deadline */
-	int64_t size_bytes, wal_bytes;  /* of files; 0 for a server */
+	bool is_checked;                /* the quick check came to its end before the deadline; a server has none */
+	int64_t size_bytes, wal_bytes;  /* wal 0 for a server */
 };
 /* Looks at a database that db_open_reader opened, within the op's deadline; changes nothing in it. */
 int db_examine(struct op *op, struct db *db, struct db_health *ret) MUST_CHECK;

@@ -35,6 +35,8 @@ look_at_health(struct check *c, const struct db_health *h)
 	if (h->damage)
 		check_bad(c, "integrity", "stop keywardd, keep a copy of the file as it is, and restore the newest good backup",
 		    "the database is damaged: %s", h->damage);
+	else if (!h->file)
+		check_ok(c, "size", "%s on the server, which looks after its pages itself", bytes_text(c->op, h->size_bytes));
 	else if (!h->is_checked)
 		check_warn(c, "integrity", "run it again at a quiet time: keyward doctor database",
 		    "the integrity check did not come to its end in time");
@@ -74,8 +76,7 @@ check_database(struct check *c)
 	if (db_examine(c->op, db, &health)) {
 		check_failed(c, "", "look whether the database answers at all, then run this again");
 	} else {
-		check_ok(c, "", "%s%s%s opens%s", health.engine, health.file ? ": " : "", health.file ? health.file : "",
-		    health.is_claimed ? "; a daemon works on it" : "");
+		check_ok(c, "", "%s opens%s", health.place, health.is_claimed ? "; a daemon works on it" : "");
 		look_at_schema(c, db);
 		look_at_health(c, &health);
 	}

@@ -18,6 +18,7 @@
 #include "sync/sync.h"
 
 #define SKIPPED_SHOWN 3
+#define ACCOUNTS_LOOKED_AT 50
 #define LATE_FACTOR 4 /* this many intervals without a good synchronisation are worth a look */
 #define LATE_LEAST_MS INT64_C(3600000)
 
@@ -93,10 +94,11 @@ refused_certificate(struct check *c, const char *name, const struct ldap_certifi
 }
 
 static bool
-can_trust(struct check *c, const struct catalog_directory *directory, struct ldap_link **ret)
+can_trust(struct check *c, const struct catalog_directory *directory)
 {
 	const struct ldap_options options = options_of(c, directory);
 	struct ldap_certificate *shown = NULL;
+	struct ldap_link *link;
 	size_t n = 0;
 
 	if (ldap_peek_certificates(c->op, &options, &shown, &n)) {
@@ -104,10 +106,11 @@ can_trust(struct check *c, const struct catalog_directory *directory, struct lda
 		return false;
 	}
 	op_touch(c->op);
-	if (ldap_link_open(c->op, &options, ret)) {
+	if (ldap_link_open(c->op, &options, &link)) {
 		refused_certificate(c, directory->body->name, shown, n);
 		return false;
 	}
+	ldap_link_close(link);
 	look_at_ends(c, directory->body->name, shown, n);
 	return true;
 }
@@ -115,67 +118,22 @@ can_trust(struct check *c, const struct catalog_directory *directory, struct lda
 /* ---- signed in ---- */
 
 static const char *
-mend_bind(struct op *op, const struct catalog_directory *directory, enum ldap_bind_outcome outcome)
+mend_bind(struct op *op, const struct shape_directory *body)
 {
-	switch (outcome) {
-	case LDAP_BIND_LOCKED:
-		return "unlock the service account in the directory, and find out who tries its password";
-	case LDAP_BIND_DISABLED:
-		return "enable the service account in the directory";
-	case LDAP_BIND_EXPIRED_ACCOUNT:
-		return "extend the service account in the directory";
-	case LDAP_BIND_PASSWORD_EXPIRED:
-	case LDAP_BIND_MUST_CHANGE:
-		return "give the service account a new password that does not expire, and tell it to Keyward: keyward directory "
-		       "password";
-	default:
-		return directory->body->password
-			   ? op_printf(op, "look at bind_dn and at the password in %s", directory->body->password)
-			   : op_printf(op,
-				 "look at bind_dn, and set the password anew: keyward directory password %s --password-file FILE",
-				 directory->body->name);
-	}
-}
-
-/* By Kerberos: a connection of its own, in the place of the one that people's passwords will go through. */
-static bool
-can_bind_by_kerberos(struct check *c, const struct catalog_directory *directory, struct ldap_link **link)
-{
-	ldap_link_close(*link);
-	*link = NULL;
-	if (directory_open_kerberos(c->op, directory->body, link) == 0)
-		return true;
-	check_failed(c, directory->body->name, "look at bind_dn, keytab and kdc of the directory; by hand: kinit -k -t KEYTAB NAME@REALM");
-	return false;
+	if (catalog_is_kerberos(body))
+		return "look at bind_dn, keytab and kdc of the directory; by hand: kinit -k -t KEYTAB NAME@REALM";
+	if (body->password)
+		return op_printf(op, "look at the service account in the directory, at bind_dn, and at its password in %s", body->password);
+	return op_printf(op, "look at the service account in the directory, at bind_dn, and set its password anew: keyward directory password "
+	    "%s --password-file FILE", body->name);
 }
 
 static bool
-can_bind(struct check *c, const struct catalog_directory *directory, struct ldap_link **ret_link)
+can_bind(struct check *c, const struct catalog_directory *directory, struct ldap_link **ret)
 {
-	const char *name = directory->body->name;
-	struct ldap_bind_result result;
-	struct ldap_link *link = *ret_link;
-	char *password;
-	int rc;
-
-	if (catalog_is_kerberos(directory->body))
-		return can_bind_by_kerberos(c, directory, ret_link);
-	if (catalog_bind_password(c->op, directory, &password)) {
-		check_failed(c, name,
-		    directory->body->password ? "run the doctor as root or as the user of the daemon"
-					      : "set the password of the service account: keyward directory password");
-		return false;
-	}
-	rc = ldap_link_bind(c->op, link, directory->body->bind_dn, password, &result);
-	mem_wipe(password, strlen(password));
-	if (rc) {
-		check_failed(c, name, "look whether the directory server is busy or asks for something else");
-		return false;
-	}
-	if (result.outcome == LDAP_BIND_OK)
+	if (directory_connect(c->op, directory, ret) == 0)
 		return true;
-	check_bad(c, name, mend_bind(c->op, directory, result.outcome), "the directory refuses the service account %s: code %d %s",
-	    directory->body->bind_dn, result.code, result.diagnostic ? result.diagnostic : "");
+	check_failed(c, directory->body->name, mend_bind(c->op, directory->body));
 	return false;
 }
 
@@ -202,6 +160,82 @@ look_at_kind(struct check *c, const struct catalog_directory *directory, struct 
 		    "accounts that vanish are noticed only by reading everything, since a service account sees no deletions: this "
 		    "is "
 		    "so by design");
+}
+
+/* ---- rights ---- */
+
+/* What Active Directory holds of every account, and what it is for; what nobody's entry shows is hidden from the service account.
+ */
+static const struct {
+	const char *name, *what;
+	bool must_be;
+} of_ad[] = {
+    {"userAccountControl", "whether an account is disabled", true},
+    {"accountExpires", "when an account ends", true},
+    {"pwdLastSet", "whether a password must be changed", false},
+    {"msDS-User-Account-Control-Computed", "whether an account is locked", false},
+    {"memberOf", "nothing that is needed: groups are read from their own entries", false},
+};
+
+struct rights {
+	int entries, seen[countof(of_ad)];
+};
+
+static int
+on_account(struct op *op, const struct ldap_entry *entry, void *arg)
+{
+	struct rights *rights = arg;
+
+	(void)op;
+	rights->entries++;
+	for (size_t i = 0; i < countof(of_ad); i++)
+		rights->seen[i] += ldap_value(entry, of_ad[i].name) != NULL;
+	return 0;
+}
+
+static const char *
+filter_of(const struct shape_directory *body)
+{
+#define SOURCE(id, number, words, people, ...)                                                                                      \
+	if (!body->filter && body->kind && !strcmp(body->kind, #id))                                                             \
+		return people;
+#include "tables/sources.def"
+#undef SOURCE
+	return body->filter ? body->filter : "(objectClass=person)";
+}
+
+/* Other kinds hold an attribute only where it says something, so that its absence tells nothing. */
+static void
+look_at_rights(struct check *c, const struct catalog_directory *directory, struct ldap_link *link)
+{
+	const char *attributes[countof(of_ad) + 1] = {NULL}, *name = directory->body->name;
+	const struct ldap_query query = {.base = directory->body->base,
+	    .scope = LDAP_SUBTREE,
+	    .filter = filter_of(directory->body),
+	    .attributes = attributes,
+	    .limit = ACCOUNTS_LOOKED_AT};
+	struct ldap_summary summary;
+	struct rights rights = {0};
+	int rc;
+
+	if (!directory->body->kind || strcmp(directory->body->kind, "ad") != 0)
+		return;
+	for (size_t i = 0; i < countof(of_ad); i++)
+		attributes[i] = of_ad[i].name;
+	rc = ldap_link_search(c->op, link, &query, on_account, &rights, &summary);
+	op_forgive(c->op);
+	/* what is wrong with the search itself is told by the reading of all people */
+	if ((rc && rc != ERR_TOO_LARGE) || !rights.entries)
+		return;
+	for (size_t i = 0; i < countof(of_ad); i++)
+		if (!rights.seen[i] && of_ad[i].must_be)
+			check_bad(c, name,
+			    "give the service account the right to read account restrictions of people (in Active Directory: read "
+			    "all properties)",
+			    "it cannot read %s: %s", of_ad[i].name, of_ad[i].what);
+		else if (!rights.seen[i])
+			check_warn(c, name, "give the service account the right to read all properties of people",
+			    "it cannot read %s: %s", of_ad[i].name, of_ad[i].what);
 }
 
 /* ---- people and groups ---- */
@@ -343,19 +377,16 @@ static void
 look_at(struct check *c, const struct catalog_directory *directory)
 {
 	struct ldap_link *link;
-	bool is_bound;
 
 	if (!directory->body->enabled) {
 		check_ok(c, directory->body->name, "switched off: neither synchronised nor used for sign-in");
 		return;
 	}
-	if (can_connect(c, directory) && can_trust(c, directory, &link)) {
-		is_bound = can_bind(c, directory, &link);
-		if (is_bound)
-			look_at_kind(c, directory, link);
-		ldap_link_close(link);
-		if (is_bound)
-			look_at_people(c, directory);
+	if (can_connect(c, directory) && can_trust(c, directory) && can_bind(c, directory, &link)) {
+		look_at_kind(c, directory, link);
+		look_at_rights(c, directory, link);
+		directory_release(c->op, directory, link, false);
+		look_at_people(c, directory);
 	}
 	look_at_history(c, directory);
 }

@@ -330,3 +330,17 @@ dial_tcp(struct op *op, const char *host, int port, int *ret_fd)
 	}
 	return op_fail(op, ERR_UNREACHABLE, "no connection to %.200s port %d: %s", host, port, strerror(failure));
 }
+
+int
+dial_resolve(struct op *op, const char *host, struct sockaddr_storage **ret, size_t *ret_n)
+{
+	struct address addresses[ADDRESSES_MAX];
+	int rc = addresses_of(op, host, addresses, ret_n);
+
+	if (rc)
+		return rc;
+	*ret = op_alloc(op, (*ret_n + 1) * sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = addresses[i].sa;
+	return 0;
+}

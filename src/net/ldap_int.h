@@ -62,4 +62,7 @@ int ldap_link_result(struct op *op, struct ldap_link *link, int message_id, int 
 /* The server's words, cut at 200 bytes, made printable; "" when none. */
 const char *ldap_words(struct op *op, const char *diagnostic);
 
+/* ldap_peek over a socket that is connected and about to speak TLS; it stays open. */
+int ldap_peek_at(struct op *op, int fd, const char *host, const char *ca_pem, int64_t deadline_ms, struct ldap_peek *ret) MUST_CHECK;
+
 #endif

@@ -195,8 +195,8 @@ trust(gnutls_certificate_credentials_t credentials, const char *ca_pem)
 		gnutls_certificate_set_x509_system_trust(credentials);
 }
 
-static int
-peek(struct op *op, int fd, const char *host, const char *ca_pem, int64_t deadline_ms, struct ldap_peek *ret)
+int
+ldap_peek_at(struct op *op, int fd, const char *host, const char *ca_pem, int64_t deadline_ms, struct ldap_peek *ret)
 {
 	gnutls_certificate_credentials_t credentials = NULL;
 	gnutls_session_t session = NULL;
@@ -229,7 +229,7 @@ ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *r
 		deadline_ms = op->deadline_ms;
 	if ((rc = ldap_dial(op, options, deadline_ms, &fd, &host)) < 0)
 		return rc;
-	rc = peek(op, fd, host, options->ca_pem, deadline_ms, ret);
+	rc = ldap_peek_at(op, fd, host, options->ca_pem, deadline_ms, ret);
 	close(fd);
 	return rc;
 }

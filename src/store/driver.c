@@ -104,7 +104,7 @@ db_open_reader(struct op *op, const char *dsn, struct db **ret)
 int
 db_examine(struct op *op, struct db *db, struct db_health *ret)
 {
-	*ret = (struct db_health){ .engine = db->engine->name, .is_checked = true };
+	*ret = (struct db_health){ .place = db->engine->name };
 	return db->engine->examine ? db->engine->examine(op, db, ret) : 0;
 }
 

@@ -129,6 +129,7 @@ const struct db_engine db_engine_pg = {
 	.open = pg_open,
 	.close = pg_close,
 	.claim = pg_claim,
+	.examine = pg_examine,
 	.is_broken = pg_is_broken,
 	.may_answer = pg_may_answer,
 	.begin = pg_begin,

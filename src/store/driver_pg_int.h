@@ -2,7 +2,7 @@
 /*
  * The parts of the PostgreSQL driver: what a DSN may say (driver_pg_dsn.c), one connection and its deadlines (driver_pg_wire.c), the pool
  * (driver_pg_pool.c), statements (driver_pg_stmt.c), transactions (driver_pg.c), commits whose answer was lost
- * (driver_pg_outcome.c), the claim (driver_pg_lease.c).
+ * (driver_pg_outcome.c), the claim (driver_pg_lease.c), a look from outside (driver_pg_look.c).
  */
 #ifndef KW_STORE_DRIVER_PG_INT_H
 #define KW_STORE_DRIVER_PG_INT_H
@@ -132,6 +132,8 @@ int pg_next(struct db_rows *rows);
 void pg_finish(struct db_rows *rows);
 struct db_value pg_value(struct db_rows *rows, int column);
 int pg_script(struct op *op, struct db_txn *txn, const char *text);
+
+int pg_examine(struct op *op, struct db *db, struct db_health *ret);
 
 /* ---- driver_pg_outcome.c ---- */
 

@@ -156,6 +156,7 @@ sqlite_examine(struct op *op, struct db *head, struct db_health *ret)
 	struct sqlite_db *db = (struct sqlite_db *)head;
 
 	ret->file = op_strdup(op, db->path);
+	ret->place = op_printf(op, "SQLite, %s", db->path);
 	ret->size_bytes = file_bytes(db->path);
 	ret->wal_bytes = file_bytes(op_printf(op, "%s-wal", db->path));
 	ret->is_claimed = is_claimed(op, db);
