@@ -123,13 +123,15 @@ class Stage:
         self.settings["database"] = run(POSTGRES, "database", self.postgres, self.database).stdout.strip()
 
     def sql(self, text):
-        """Rows of a question to the database behind the daemon's back, as lists of text."""
+        """Rows of a question to the database behind the daemon's back, as lists of text; or a change of it."""
         if self.is_postgres:
             done = run(POSTGRES, "sql", self.postgres, "-d", self.database, "-A", "-t", "-F", "\x1f", "-c", text)
             return [line.split("\x1f") for line in done.stdout.splitlines()]
         connection = sqlite3.connect(self.settings["database"])
         try:
-            return [["" if value is None else str(value) for value in row] for row in connection.execute(text)]
+            rows = [["" if value is None else str(value) for value in row] for row in connection.execute(text)]
+            connection.commit()
+            return rows
         finally:
             connection.close()
 
