@@ -96,9 +96,9 @@ terminal_wait(const struct terminal *t, int wait_ms, bool *ret_left)
 	return n > 0 && !*ret_left && fds[0].revents != 0;
 }
 
-/* One line without its end; NULL when the person leaves. */
+/* One line without its end; NULL when the person leaves.  The prompt comes when the signals wait and nothing is echoed any more. */
 static char *
-read_line(struct setup *s, bool want_hidden)
+read_line(struct setup *s, const char *prompt, bool want_hidden)
 {
 	char *line = op_alloc(s->op, LINE_BYTES_MAX + 1);
 	struct terminal t;
@@ -106,6 +106,8 @@ read_line(struct setup *s, bool want_hidden)
 	size_t n = 0;
 
 	terminal_take(&t, want_hidden);
+	fputs(prompt, s->out);
+	fflush(s->out);
 	while (!is_whole && n < LINE_BYTES_MAX && terminal_wait(&t, -1, &has_left)) {
 		if (read(STDIN_FILENO, line + n, 1) != 1)
 			break;
@@ -200,17 +202,21 @@ settle(struct setup *s, const struct question *q, const char *answer, ask_check_
 /* ---- asking ---- */
 
 static const char *
+prompt_of(struct setup *s, const struct question *q, const char *preset)
+{
+	const char *end = q->text[strlen(q->text) - 1] == '?' ? " " : ": ";
+
+	return *preset ? op_printf(s->op, "%s [%s]%s", q->text, clean_text(s->op, preset), end) : op_printf(s->op, "%s%s", q->text, end);
+}
+
+static const char *
 ask_person(struct setup *s, const struct question *q, const char *preset, ask_check_fn check)
 {
-	for (;;) {
-		const char *wrong, *answer;
+	const char *prompt = prompt_of(s, q, preset);
 
-		fprintf(s->out, "%s", q->text);
-		if (*preset)
-			fprintf(s->out, " [%s]", clean_text(s->op, preset));
-		fputs(q->text[strlen(q->text) - 1] == '?' ? " " : ": ", s->out);
-		fflush(s->out);
-		answer = read_line(s, q->kind == KIND_SECRET);
+	for (;;) {
+		const char *wrong, *answer = read_line(s, prompt, q->kind == KIND_SECRET);
+
 		if (!answer) {
 			s->has_left = true;
 			return NULL;
@@ -255,8 +261,8 @@ ask_file(struct setup *s, const struct question *q, const char *part, const char
 	fprintf(s->out, "%s: %s\n", q->text, q->kind == KIND_SECRET ? "(given)" : clean_text(s->op, answer));
 	answer = settle(s, q, answer, check, &wrong);
 	if (!answer)
-		say_problem(s, "the answer \"%s\"%s%s in the file of answers: %s", q->key, part ? " for "
-		    "" : "", part ? part : "", wrong);
+		say_problem(s, "the answer \"%s\"%s%s in the file of answers: %s", q->key, part ? " for " : "", part ? part : "",
+		    wrong);
 	return answer;
 }
 

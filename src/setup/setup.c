@@ -25,6 +25,12 @@ static const struct {
 	{ "directory", "Your directory", step_directory },
 	{ "rules", "Your people and groups", step_rules },
 	{ "sync", "The first synchronisation", step_sync },
+	{ "person", "Sign in as yourself", step_person },
+	{ "app", "An application", step_app },
+	{ "test_page", "Test page", step_test_page },
+	{ "backup", "Backup", step_backup },
+	{ "sheet", "Recovery sheet", step_sheet },
+	{ "doctor", "The doctor looks at everything", step_doctor },
 };
 
 /* ---- steps ---- */
@@ -51,6 +57,18 @@ step_call(struct setup *s, const char *method, const char *path, const json_t *b
 	if (rc)
 		say_problem(s, "%s", ret->why);
 	return rc;
+}
+
+const char *
+step_program_folder(struct setup *s)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return "/usr/bin";
+	self[n] = '\0';
+	return dirname(op_strdup(s->op, self));
 }
 
 const char *

@@ -34,8 +34,9 @@ struct setup {
 	const struct config *config;    /* once there is one */
 	const char *certificate;        /* answer of Q_CERTIFICATE of this run; NULL when it was not asked */
 	json_t *roles, *locations;      /* those that there are, for checking answers */
+	bool is_synchronised;           /* people are there, and can sign in */
+	const char *backup_folder;
 	const char *directory;          /* name of the one that this is about */
-	const char *directory_certificate;      /* its subject and fingerprint, for the sheet */
 	json_t *result;                 /* object of --json */
 	json_t *step;                   /* of result: the step under way */
 	bool has_left;
@@ -101,8 +102,13 @@ int step_rules(struct setup *s);
 int step_sync(struct setup *s);
 int step_person(struct setup *s);
 int step_app(struct setup *s);
+int step_test_page(struct setup *s);
+int step_backup(struct setup *s);
 int step_sheet(struct setup *s);
+int step_doctor(struct setup *s);
 
+/* Where this program lies; the daemon and the presets of a tree that was not installed are found from there. */
+const char *step_program_folder(struct setup *s);
 /* A name as a part of a path. */
 const char *step_segment(struct setup *s, const char *name);
 /* Everything of a list of the API; NULL after a message. */

@@ -139,8 +139,8 @@ step_certificate(struct setup *s)
 	int rc = EXIT_DONE;
 
 	if (!*s->config->tls_certificate) {
-		say(s, "None here: a proxy on this computer does HTTPS for %s and hands on to "
-		    "%s.", s->config->issuer, s->config->listen);
+		say(s, "None here: a proxy on this computer does HTTPS for %s and hands on to %s.", s->config->issuer,
+		    s->config->listen);
 		step_note(s, "kept", "proxy");
 		return EXIT_DONE;
 	}

@@ -225,8 +225,6 @@ show_server(struct setup *s, const struct server *server)
 	const json_t *leaf = json_array_get(json_object_get(server->seen, "certificates"), 0);
 	const char *kind = json_get_text(server->seen, "kind");
 
-	s->directory_certificate = op_printf(s->op, "%s, SHA-256 "
-	    "%s", json_get_text(leaf, "subject"), json_get_text(leaf, "sha256"));
 	say(s, "The connection is safe: %s, until %.10s.", json_get_text(leaf, "subject"), json_get_text(leaf, "until"));
 	say(s, "  SHA-256 %s", grouped(s, json_get_text(leaf, "sha256")));
 	for (size_t i = 0; kind && i < countof(kinds); i++)

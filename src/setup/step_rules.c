@@ -27,22 +27,16 @@ struct choices {
 const char *
 rules_preset_file(struct setup *s)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	/* installed elsewhere than it was built for, and not installed at all */
+	static const char *const beside[] = { "../share/keyward/presets/clinic.yaml", "../etc/presets/clinic.yaml" };
 	const char *file = KEYWARD_PRESETSDIR "/clinic.yaml";
 
-	if (access(file, R_OK) == 0)
-		return file;
-	if (n <= 0)
-		return NULL;
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	file = op_printf(s->op, "%s/../share/keyward/presets/clinic.yaml", self);
-	if (access(file, R_OK) == 0)
-		return file;
-	/* a tree that was built and not installed */
-	file = op_printf(s->op, "%s/../etc/presets/clinic.yaml", self);
-	return access(file, R_OK) == 0 ? file : NULL;
+	for (size_t i = 0; access(file, R_OK) != 0; i++) {
+		if (i == countof(beside))
+			return NULL;
+		file = op_printf(s->op, "%s/%s", step_program_folder(s), beside[i]);
+	}
+	return file;
 }
 
 static int
@@ -139,8 +133,8 @@ show_suggestion(struct setup *s, const json_t *rule, size_t number, size_t n)
 
 	long long members = json_get_int(rule, "members");
 
-	say(s, "\n%zu of %zu  %s  (%lld "
-	    "%s)", number, n, json_get_text(rule, "group_name"), members, members == 1 ? "member" : "members");
+	say(s, "\n%zu of %zu  %s  (%lld %s)", number, n, json_get_text(rule, "group_name"), members,
+	    members == 1 ? "member" : "members");
 	say(s, "  %s", json_get_text(rule, "group"));
 	say(s, "  %s", json_get_text(rule, "why"));
 	say(s, "  gives %s %s%s%s", json_get_text(rule, "role"), location ? "at " : "everywhere", location ? location : "",

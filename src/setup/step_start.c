@@ -34,17 +34,12 @@ is_answering(struct setup *s)
 static const char *
 daemon_path(struct setup *s)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *name = KEYWARD_SBINDIR "/keywardd";
+	const char *folder = step_program_folder(s), *name = op_printf(s->op, "%s/keywardd", folder);
 
-	if (n <= 0)
+	if (access(name, X_OK) == 0)
 		return name;
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	if (access(op_printf(s->op, "%s/keywardd", self), X_OK) == 0)
-		return op_printf(s->op, "%s/keywardd", self);
-	return access(op_printf(s->op, "%s/../sbin/keywardd", self), X_OK) == 0 ? op_printf(s->op, "%s/../sbin/keywardd", self) : name;
+	name = op_printf(s->op, "%s/../sbin/keywardd", folder);
+	return access(name, X_OK) == 0 ? name : KEYWARD_SBINDIR "/keywardd";
 }
 
 /* A program with nothing of ours but its output; as the service's user when there is one and want_user. */

@@ -61,9 +61,11 @@ preview(struct setup *s, const json_t *directory)
 	rc = switch_on(s, directory);
 	if (!rc)
 		rc = run_as(s, COMMAND_sync_run);
-	if (!rc)
-		step_note(s, "done", s->directory);
-	return rc;
+	if (rc)
+		return rc;
+	s->is_synchronised = true;
+	step_note(s, "done", s->directory);
+	return EXIT_DONE;
 }
 
 int
@@ -84,6 +86,7 @@ step_sync(struct setup *s)
 		return preview(s, answer.json);
 	say(s, "The directory %s is switched on and synchronised by itself; \"keyward sync status\" shows how that "
 	    "goes.", s->directory);
+	s->is_synchronised = true;
 	step_note(s, "kept", s->directory);
 	return EXIT_DONE;
 }
