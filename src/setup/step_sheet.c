@@ -40,7 +40,8 @@ backup_command(struct setup *s, const char *date)
 {
 	if (s->is_system)
 		return op_printf(s->op, "keyward backup %s/%s.backup", s->backup_folder, date);
-	return op_printf(s->op, "%s/keyward --config %s backup %s/%s.backup", step_program_folder(s), s->config_file, s->backup_folder, date);
+	return op_printf(s->op, "%s/keyward --config %s backup %s/%s.backup", step_program_folder(s), s->config_file,
+	    s->backup_folder, date);
 }
 
 static int
