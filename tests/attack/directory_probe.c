@@ -8,6 +8,7 @@
  *     find NAME | find-mail NAME          the person, his state and the rules that gave him roles
  *     check DN PASSWORD                   outcome of the bind
  *     login NAME PASSWORD                 both, as a sign-in does
+ *     method NAME PASSWORD                the login method: what a sign-in makes of it
  *     storm N NAME                        N times find; how often each code came
  *     read                                the whole directory, counted
  *     reread                              twice over kept connections
@@ -18,6 +19,7 @@
  * A line "result: NAME" tells the code ("OK" for success); "because:" the sentence of a failure; the rest are facts.
  */
 #include "../people/objects.h"
+#include "../../src/login/method_int.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -71,6 +73,24 @@ tell_outcome(int rc, const struct ldap_bind_result *result)
 	printf("outcome: %s\ncode: %d\nright: %d\n", outcomes[result->outcome], result->code, result->is_password_right);
 	if (result->why)
 		printf("why: %s\n", result->why);
+	return 0;
+}
+
+static int
+tell_method(const char *name, const char *password)
+{
+	static const char *const outcomes[] = { [METHOD_OK] = "ok", [METHOD_REFUSED] = "refused",
+		[METHOD_PASSWORD_EXPIRED] = "password expired", [METHOD_MUST_CHANGE] = "must change", [METHOD_CLOSED] = "closed",
+		[METHOD_ENDED] = "ended", [METHOD_HOURS] = "hours", [METHOD_WORKSTATION] = "workstation" };
+	struct method_result result = { 0 };
+	int rc = method_ldap_find(op, name, &result);
+
+	if (!rc)
+		rc = method_ldap_check(op, password, &result);
+	tell(rc);
+	if (!rc)
+		printf("outcome: %s\nreason: %s\ndetail: %s\nkey: %s\n", outcomes[result.outcome], result.reason,
+		    result.detail ? result.detail : "-", result.person_key ? strchr(result.person_key, '/') + 1 : "-");
 	return 0;
 }
 
@@ -321,6 +341,8 @@ run(int argc, char **argv)
 	}
 	if (argc < 3)
 		return 2;
+	if (strcmp(command, "method") == 0)
+		return tell_method(argv[1], argv[2]);
 	if (strcmp(command, "storm") == 0)
 		return storm(atoi(argv[1]), argv[2]);
 	if (strcmp(command, "check") == 0) {

@@ -12,7 +12,7 @@ lead to.  Every request that arrives is a line of FOLDER/journal, with "clear" o
     tls search base=... filter=(uid=616c696365)  (values in hexadecimal)
     leak                                         (somebody came to the second port)
 
-MODE says how it lies; see PEOPLE, GROUPS and the functions lie_*.
+MODE says how it lies; see PEOPLE, GROUPS and what Client does by mode.  Those that begin with "ad-" are an Active Directory's (fakead.py).
 """
 import os
 import socket
@@ -20,6 +20,8 @@ import ssl
 import sys
 import threading
 import time
+
+import fakead
 
 BASE = "ou=people,dc=clinic,dc=test"
 ALICE = "uid=alice," + BASE
@@ -205,6 +207,8 @@ class Client:
         dn, password = dn[1].decode(), secret[1]
         self.log(f"bind dn={dn} password={len(password)}")
         code = 0 if not password or dn == SERVICE or password.decode() == PASSWORD else 49
+        if self.mode.startswith("ad-") and dn != SERVICE:
+            return self.send(message(number, result(0x61, *fakead.bind(self.mode, code))))
         if self.mode == "bind-referral":
             refer = tlv(0xA3, tlv(4, f"ldap://127.0.0.1:{self.server.leak_port}/"))
             return self.send(message(number, result(0x61, 10, "", refer)))
@@ -251,11 +255,23 @@ class Client:
             return [group(f"f{i}", [], 100 + i) for i in range(self.server.depth, self.server.depth + 500)]
         return GROUPS.get(self.mode, [])
 
+    def search_ad(self, number, base, wanted, attributes, controls, is_paged):
+        """One naming context when the critical control asks for it, else a reference to another one."""
+        is_scoped = any(fakead.DOMAIN_SCOPE in body and tlv(1, b"\xff") in body for _, body in controls)
+        found = fakead.found(self.mode, base, wanted, attributes, self.server)
+        for dn, listed in found or []:
+            self.send(message(number, entry(dn, listed)))
+        if self.mode == "ad-reference" or (base and not is_scoped):
+            self.send(message(number, tlv(0x73, tlv(4, f"ldaps://127.0.0.1:{self.server.leak_port}/CN=Configuration,DC=clinic,DC=test"))))
+        self.send(message(number, result(0x65, 0 if found is not None else 32), paging() if is_paged else b""))
+
     def search(self, number, body, controls):
         listed = parts(body)
         base, wanted = listed[0][1].decode(), filter_text(*listed[6])
         self.log(f"search base={base} filter={wanted}")
         is_paged = any(PAGED in body for _, body in controls)
+        if self.mode.startswith("ad-"):
+            return self.search_ad(number, base, wanted, [name.decode() for _, name in parts(listed[7][1])], controls, is_paged)
         entries = self.found(base, wanted)
         refer = message(number, tlv(0x73, tlv(4, f"ldap://127.0.0.1:{self.server.leak_port}/dc=x")))
         if self.mode == "search-cut":
