@@ -123,9 +123,12 @@ mend_bind(struct op *op, const struct shape_directory *body)
 	if (catalog_is_kerberos(body))
 		return "look at bind_dn, keytab and kdc of the directory; by hand: kinit -k -t KEYTAB NAME@REALM";
 	if (body->password)
-		return op_printf(op, "look at the service account in the directory, at bind_dn, and at its password in %s", body->password);
-	return op_printf(op, "look at the service account in the directory, at bind_dn, and set its password anew: keyward directory password "
-	    "%s --password-file FILE", body->name);
+		return op_printf(
+		    op, "look at the service account in the directory, at bind_dn, and at its password in %s", body->password);
+	return op_printf(op,
+	    "look at the service account in the directory, at bind_dn, and set its password anew: keyward directory password "
+	    "%s --password-file FILE",
+	    body->name);
 }
 
 static bool
@@ -196,8 +199,8 @@ on_account(struct op *op, const struct ldap_entry *entry, void *arg)
 static const char *
 filter_of(const struct shape_directory *body)
 {
-#define SOURCE(id, number, words, people, ...)                                                                                      \
-	if (!body->filter && body->kind && !strcmp(body->kind, #id))                                                             \
+#define SOURCE(id, number, words, people, ...)                                                                                     \
+	if (!body->filter && body->kind && !strcmp(body->kind, #id))                                                               \
 		return people;
 #include "tables/sources.def"
 #undef SOURCE
