@@ -125,6 +125,24 @@ open_catalog(struct op *op, struct daemon *d)
 	return catalog_open(op);
 }
 
+/* A commit whose answer was lost is known at last: what it did may not have reached what is kept in memory. */
+static bool
+read_again(void *arg)
+{
+	struct daemon *d = arg;
+	struct op *op = program_op(&d->program);
+	int rc;
+
+	op->caller.kind = ACTOR_SYSTEM;
+	op->caller.actor = "settle";
+	live_drop_all(d->program.svc.live);
+	rc = d->program.svc.catalog ? catalog_reload(op) : 0;
+	if (rc)
+		log_line(LOG_LEVEL_ERROR, "catalog.reload", "why", op_failure(op), NULL);
+	op_end(op);
+	return !rc;
+}
+
 /* What memory knows of living tokens; ends reach it after their commit and before they are acknowledged. */
 static int
 open_live(struct op *op, struct daemon *d)
@@ -132,6 +150,7 @@ open_live(struct op *op, struct daemon *d)
 	(void)op;
 	d->program.svc.live = live_new(LIVE_TOKENS);
 	d->program.svc.on_end = live_on_end;
+	db_on_settled(d->program.svc.db, read_again, d);
 	return 0;
 }
 
@@ -178,7 +197,7 @@ open_network(struct op *op, struct daemon *d)
 static int
 open_lanes(struct op *op, struct daemon *d)
 {
-	d->program.svc.lanes = lanes_new(0);
+	d->program.svc.lanes = lanes_new(db_threads(d->program.svc.db));
 	return sync_resume(op);
 }
 
@@ -311,7 +330,7 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
 			return 0;
 		if (db_is_broken(d->program.svc.db)) {
 			log_line(LOG_LEVEL_ERROR, "service.broken",
-			    "why", "the disk refused a commit: ending, so that a restart can look at what is there", NULL);
+			    "why", "the database is lost to this process (a commit that no disk took, or another daemon): ending, so that a restart can look at what is there", NULL);
 			return 1;
 		}
 	}

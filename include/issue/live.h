@@ -32,7 +32,8 @@ struct live_token {
 	int64_t until_ms;               /* the token's exp, or an earlier end of its authorization */
 };
 
-/* max_tokens bounds the memory: about 1 kB each. */
+/*
+ * Nothing is found while the database cannot vouch for what is kept (db_may_answer).  max_tokens bounds the memory: about 1 kB each. */
 struct live *live_new(size_t max_tokens);
 void live_free(struct live *live);
 
@@ -43,6 +44,8 @@ void live_put(struct op *op, const unsigned char hash[static SHA256_BYTES], cons
     const struct live_token *token);
 /* Every token that hangs on one of the ids is forgotten; those being put now as well. */
 void live_drop(struct live *live, const struct live_ids *ids);
+/* Every token is forgotten; those being put now as well. */
+void live_drop_all(struct live *live);
 /* For op->svc->on_end. */
 void live_on_end(struct op *op, const struct end_notice *notice);
 /* Gives the memory of tokens back that are over; a job calls it. */

@@ -74,7 +74,7 @@ void db_close(struct db *db);
  * would honour what the first has ended.  ERR_STORE when another holds it.
  */
 int db_claim(struct op *op, struct db *db) MUST_CHECK;
-/* True after a failed fsync: nothing can be promised any more, the process should end. */
+/* True after a failed fsync, or when another daemon has taken over: nothing can be promised any more, the process should end. */
 bool db_is_broken(struct db *db);
 /* The smallest read that reaches the tables: 0 when the database answers.  What the watchdog asks (src/pulse.c). */
 int db_pulse(struct op *op) MUST_CHECK;
@@ -83,8 +83,13 @@ int db_pulse(struct op *op) MUST_CHECK;
  * neither known to have happened nor known to have failed.
  */
 bool db_may_answer(struct db *db);
-/* settled(arg) runs whenever such a commit is known at last, on any thread: what is kept in memory has to be emptied. */
-void db_on_settled(struct db *db, void (*settled)(void *arg), void *arg);
+/*
+ * settled(arg) runs whenever such a commit is known at last, on any thread: what is kept in memory has to be emptied, or read again.
+ * False: it has to be called again.
+ */
+void db_on_settled(struct db *db, bool (*settled)(void *arg), void *arg);
+/* Memory and database may differ in a way that only a new start mends: db_is_broken from now on. */
+void db_give_up(struct db *db);
 /* How many threads can use it at a time; 0: no opinion. */
 int db_threads(const struct db *db);
 /*

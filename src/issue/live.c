@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/metric.h"
+#include "store/driver.h"
 
 #define SLOTS 65536
 #define STRIPES 64
@@ -101,7 +102,7 @@ slot_of(size_t kind, const char *id)
 	uint32_t h = 2166136261u ^ (uint32_t)(kind + 1);
 
 	if (!id)
-		return 0;               /* slot 0 is nobody's: it never moves */
+		return 0;               /* nobody's */
 	for (; *id; id++)
 		h = (h ^ (unsigned char)*id) * 16777619u;
 	h ^= h >> 16;
@@ -120,7 +121,8 @@ slots_of(const struct live_ids *ids, uint16_t ret[static IDS])
 static uint64_t
 sum_of(struct live *live, const uint16_t slots[static IDS])
 {
-	uint64_t sum = 0;
+	/* slot 0 is nobody's, and so everybody's: live_drop_all moves it */
+	uint64_t sum = atomic_load(&live->counters[0]);
 
 	for (size_t i = 0; i < IDS; i++)
 		sum += atomic_load(&live->counters[slots[i]]);
@@ -149,6 +151,13 @@ live_drop(struct live *live, const struct live_ids *ids)
 	for (size_t i = 0; i < IDS; i++)
 		if (slots[i])
 			atomic_fetch_add(&live->counters[slots[i]], 1);
+}
+
+void
+live_drop_all(struct live *live)
+{
+	if (live)
+		atomic_fetch_add(&live->counters[0], 1);
 }
 
 void
@@ -183,7 +192,7 @@ live_find(struct op *op, const unsigned char hash[static SHA256_BYTES], struct l
 	struct stripe *stripe;
 	bool is_found = false;
 
-	if (!live)
+	if (!live || (op->svc->db && !db_may_answer(op->svc->db)))
 		return false;
 	stripe = stripe_of(live, hash, &at);
 	pthread_mutex_lock(&stripe->lock);

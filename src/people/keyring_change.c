@@ -373,6 +373,9 @@ keyring_rewrap(struct op *op, const char *new_file)
 	}
 	if (!rc)
 		rc = db_run(op, rewrap_body, rewrap);
+	/* which master key the secrets are sealed under is known after a new start */
+	if (rc == ERR_UNKNOWN_OUTCOME)
+		db_give_up(op->svc->db);
 	master_key_free(rewrap->master);
 	return rc;
 }

@@ -124,7 +124,7 @@ db_claim(struct op *op, struct db *db)
 bool
 db_is_broken(struct db *db)
 {
-	return db->engine->is_broken(db);
+	return atomic_load(&db->must_end) || db->engine->is_broken(db);
 }
 
 bool
@@ -134,10 +134,16 @@ db_may_answer(struct db *db)
 }
 
 void
-db_on_settled(struct db *db, void (*settled)(void *), void *arg)
+db_on_settled(struct db *db, bool (*settled)(void *), void *arg)
 {
 	db->on_settled_arg = arg;
 	db->on_settled = settled;
+}
+
+void
+db_give_up(struct db *db)
+{
+	atomic_store(&db->must_end, true);
 }
 
 int

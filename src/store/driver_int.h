@@ -3,6 +3,8 @@
 #ifndef KW_STORE_DRIVER_INT_H
 #define KW_STORE_DRIVER_INT_H
 
+#include <stdatomic.h>
+
 #include "store/driver.h"
 
 /* Only between an engine and driver.c: run the whole body again. */
@@ -67,8 +69,9 @@ struct db_engine {
 /* Head of every engine's database. */
 struct db {
 	const struct db_engine *engine;
-	void (*on_settled)(void *arg);  /* db_on_settled */
+	bool (*on_settled)(void *arg);  /* db_on_settled */
 	void *on_settled_arg;
+	atomic_bool must_end;           /* db_give_up */
 };
 
 /* The outcome of a transaction that was ended by end_later. */

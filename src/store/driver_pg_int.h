@@ -42,7 +42,7 @@ void pg_dsn_clear(struct pg_dsn *dsn);
 struct pg_connection {
 	struct pg_connection *next;
 	PGconn *conn;
-	unsigned char *is_prepared;     /* by sql_index */
+	bool *is_prepared;              /* by sql_index, and the outcome row behind them */
 	bool is_draining;               /* the end of the last transaction was sent, its answer not read yet */
 	bool has_lost_standby;          /* the server gave up waiting for its standby: a commit may not be on it */
 };
@@ -61,7 +61,7 @@ struct timespec pg_timespec_at(int64_t monotonic_ms);
 bool pg_collect(struct pg_connection *c, int64_t until_ms, PGresult **ret, size_t n);
 /* A command without parameters and rows, alone; false when it failed (why) or the connection was lost. */
 bool pg_simple(struct pg_connection *c, int64_t until_ms, const char *text, char why[static PG_WHY_BYTES]);
-/* The same with text parameters, outside a transaction; NULL when it failed. */
+/* The same with text parameters, outside a transaction; NULL when it failed, and the connection is lost when nothing was answered. */
 PGresult *pg_ask(struct pg_connection *c, int64_t until_ms, const char *text, const char *const *args, int n, char why[static PG_WHY_BYTES]);
 /* Sends, together with a Sync, without waiting. */
 bool pg_send_end(struct pg_connection *c, const char *text);
@@ -145,8 +145,13 @@ bool pg_doubt_note(struct pg_db *db, const char *id);
 /* Tries to find out about each; c is the keeper's. */
 void pg_doubts_settle(struct pg_db *db, struct pg_connection *c);
 
+/* Forgets outcomes that nobody can ask for any more. */
+void pg_outcomes_tidy(struct pg_db *db, struct pg_connection *c);
+
 /* ---- driver_pg_lease.c ---- */
 
+/* One statement by itself on a connection of the pool; *ret is to be cleared. */
+int pg_ask_alone(struct op *op, struct pg_db *db, const char *text, const char *const *args, int n, PGresult **ret);
 int pg_claim(struct op *op, struct db *db);
 void pg_release(struct op *op, struct pg_db *db);
 bool pg_is_held(struct pg_db *db);

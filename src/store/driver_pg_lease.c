@@ -25,6 +25,7 @@
 #define MARGIN_MS 1500                  /* clocks run apart */
 #define RENEW_MS 2000
 #define BARRIER_MS 5000
+#define TIDY_EVERY_MS 30000
 #define STR(x) STR_(x)
 #define STR_(x) #x
 #define CLOCK_MS "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
@@ -95,8 +96,8 @@ is_dead(struct op *op, const char *mark)
 
 /* ---- asking ---- */
 
-static int
-ask(struct op *op, struct pg_db *db, const char *text, const char *const *args, int n, PGresult **ret)
+int
+pg_ask_alone(struct op *op, struct pg_db *db, const char *text, const char *const *args, int n, PGresult **ret)
 {
 	char why[PG_WHY_BYTES];
 	struct pg_connection *c;
@@ -108,14 +109,14 @@ ask(struct op *op, struct pg_db *db, const char *text, const char *const *args, 
 	if (!*ret)
 		pg_lose(c);
 	pg_give(db, c);
-	return *ret ? 0 : op_fail(op, ERR_STORE, "the claim on the database %s failed: %s", db->dsn.place, why);
+	return *ret ? 0 : op_fail(op, ERR_STORE, "the database %s refused: %s", db->dsn.place, why);
 }
 
 static int
 read_lease(struct op *op, struct pg_db *db, struct lease *ret)
 {
 	PGresult *result;
-	int rc = ask(op, db, lease_read, NULL, 0, &result);
+	int rc = pg_ask_alone(op, db, lease_read, NULL, 0, &result);
 
 	if (rc)
 		return rc;
@@ -139,7 +140,7 @@ take_lease(struct op *op, struct pg_db *db, const struct lease *seen, bool is_go
 	int rc;
 
 	gethostname(host, sizeof(host) - 1);
-	rc = ask(op, db, lease_take, (const char *const[]){ op_printf(op, "process %ld on %s", (long)getpid(), host), db->session,
+	rc = pg_ask_alone(op, db, lease_take, (const char *const[]){ op_printf(op, "process %ld on %s", (long)getpid(), host), db->session,
 	    op_printf(op, "%s%ld", place_mark(op), (long)getpid()), epoch, is_gone ? "dead" : "" }, 5, &result);
 	if (rc)
 		return rc;
@@ -158,7 +159,7 @@ end_former(struct op *op, struct pg_db *db, const char *session)
 	while (*session && n && !rc) {
 		PGresult *result;
 
-		rc = ask(op, db, end_sessions, &session, 1, &result);
+		rc = pg_ask_alone(op, db, end_sessions, &session, 1, &result);
 		if (rc)
 			break;
 		n = PQntuples(result);
@@ -214,7 +215,7 @@ prepare_tables(struct op *op, struct pg_db *db)
 	}
 	op->svc->db = saved;
 	if (!rc)
-		rc = ask(op, db, lease_first, NULL, 0, &result);
+		rc = pg_ask_alone(op, db, lease_first, NULL, 0, &result);
 	if (!rc)
 		PQclear(result);
 	return rc;
@@ -293,7 +294,7 @@ keep_loop(void *arg)
 {
 	struct pg_db *db = arg;
 	struct pg_connection *c = NULL;
-	int64_t next_ms = time_monotonic_ms();
+	int64_t next_ms = time_monotonic_ms(), tidy_ms = next_ms + TIDY_EVERY_MS;
 
 	while (keeper_sleeps(db, next_ms)) {
 		next_ms = time_monotonic_ms() + RENEW_MS;
@@ -303,6 +304,10 @@ keep_loop(void *arg)
 			renew(db, c);
 		if (c && !pg_is_lost(c))
 			pg_doubts_settle(db, c);
+		if (c && !pg_is_lost(c) && time_monotonic_ms() > tidy_ms) {
+			pg_outcomes_tidy(db, c);
+			tidy_ms = time_monotonic_ms() + TIDY_EVERY_MS;
+		}
 		if (c && pg_is_lost(c)) {
 			pg_connection_close(c);
 			c = NULL;
@@ -366,6 +371,6 @@ pg_release(struct op *op, struct pg_db *db)
 	const char *epoch = op_printf(op, "%lld", (long long)atomic_load(&db->epoch));
 	PGresult *result;
 
-	if (atomic_load(&db->epoch) && !atomic_load(&db->is_broken) && ask(op, db, lease_release, &epoch, 1, &result) == 0)
+	if (atomic_load(&db->epoch) && !atomic_load(&db->is_broken) && pg_ask_alone(op, db, lease_release, &epoch, 1, &result) == 0)
 		PQclear(result);
 }

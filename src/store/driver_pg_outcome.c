@@ -24,6 +24,11 @@ static const char outcome_put[] = "INSERT INTO engine_outcomes (id, is_void, epo
 static const char outcome_void[] = "INSERT INTO engine_outcomes AS o (id, is_void, epoch) VALUES ($1, true, 0)"
     " ON CONFLICT (id) DO UPDATE SET is_void = o.is_void RETURNING is_void";
 
+static const char outcomes_old[] = "DELETE FROM engine_outcomes WHERE id < $1";
+
+#define KEEP_MS 600000
+#define TIDY_MS 2000
+
 enum outcome { OUTCOME_COMMITTED, OUTCOME_NEVER, OUTCOME_UNKNOWN };
 
 static enum outcome
@@ -91,7 +96,7 @@ send_commit(struct pg_connection *c, const char *id, int64_t epoch, size_t *ret_
 {
 	char number[24];
 	const char *const args[] = { id, number };
-	unsigned char *is_prepared = &c->is_prepared[sql_count()];
+	const bool *is_prepared = &c->is_prepared[sql_count()];
 
 	snprintf(number, sizeof(number), "%lld", (long long)epoch);
 	*ret_sent = *is_prepared ? 2 : 3;
@@ -134,6 +139,8 @@ read_commit(struct op *op, struct pg_txn *txn, PGresult *const *results, size_t 
 {
 	const PGresult *failure = first_failure(results, n);
 
+	/* a preparation stays, even when what is behind it fails */
+	txn->connection->is_prepared[sql_count()] |= failure != results[0] || n == 2;
 	if (failure && is_fenced(failure))
 		return pg_lease_lost(op, (struct pg_db *)txn->head.db);
 	if (failure)
@@ -141,7 +148,6 @@ read_commit(struct op *op, struct pg_txn *txn, PGresult *const *results, size_t 
 	/* a COMMIT of a transaction that had failed succeeds as a ROLLBACK */
 	if (strcmp(PQcmdStatus(results[n - 1]), "COMMIT"))
 		return op_fail(op, ERR_STORE, "the transaction had failed before its end");
-	txn->connection->is_prepared[sql_count()] = true;
 	return 0;
 }
 
@@ -165,6 +171,10 @@ pg_commit(struct op *op, struct pg_txn *txn)
 	}
 	rc = read_commit(op, txn, results, sent);
 	pg_clear(results, countof(results));
+	if (!rc) {
+		metric_add(METRIC_db_commits_total, 1);
+		metric_add(METRIC_db_operations_total, 1);
+	}
 	return rc;
 }
 
@@ -203,11 +213,33 @@ pg_doubts_settle(struct pg_db *db, struct pg_connection *c)
 			return;
 		log_line(LOG_LEVEL_NOTICE, "store.answer_found", "transaction", id,
 		    "outcome", outcome == OUTCOME_COMMITTED ? "committed" : "not committed", NULL);
-		if (db->head.on_settled)
-			db->head.on_settled(db->head.on_settled_arg);
+		if (db->head.on_settled && !db->head.on_settled(db->head.on_settled_arg))
+			return;
 		pthread_mutex_lock(&db->lock);
 		memmove(db->doubts[0], db->doubts[1], (PG_DOUBTS_MAX - 1) * UUID_TEXT_BYTES);
 		atomic_fetch_sub(&db->n_doubts, 1);
 		pthread_mutex_unlock(&db->lock);
 	}
+}
+
+/* Ids carry their time: everything before the first one of ten minutes ago. */
+void
+pg_outcomes_tidy(struct pg_db *db, struct pg_connection *c)
+{
+	int64_t ms = time_now_ms() - KEEP_MS;
+	unsigned char bytes[16] = { 0 };
+	char id[UUID_TEXT_BYTES], why[PG_WHY_BYTES];
+	const char *args[] = { id };
+	PGresult *result;
+
+	/* what is still in doubt must be found */
+	if (atomic_load(&db->n_doubts))
+		return;
+	for (int i = 0; i < 6; i++)
+		bytes[i] = (unsigned char)(ms >> (8 * (5 - i)));
+	uuid_format(bytes, id);
+	result = pg_ask(c, time_monotonic_ms() + TIDY_MS, outcomes_old, args, 1, why);
+	if (!result)
+		log_line(LOG_LEVEL_WARNING, "store.tidy", "why", why, NULL);
+	PQclear(result);
 }

@@ -153,6 +153,9 @@ take_last(struct op *op, struct pg_txn *txn, const struct sql *sql, PGresult **r
 
 	while (bad < n && is_good(results[bad]))
 		bad++;
+	/* a preparation stays, even when the execution behind it or the whole transaction fails */
+	if (sql_is_listed(sql) && bad >= n - 1)
+		txn->connection->is_prepared[sql_index(sql)] = true;
 	if (bad < n)
 		rc = pg_fail(op, txn, results[bad], sql->name);
 	for (size_t i = 0; i + 1 < n; i++)
@@ -171,7 +174,6 @@ run_statement(struct op *op, struct pg_txn *txn, const struct sql *sql, const st
 	PGresult *results[PG_BATCH_MAX];
 	struct params p;
 	size_t sent;
-	int rc;
 
 	/* the server would refuse it as well, but say less */
 	if (txn->is_failed)
@@ -182,10 +184,7 @@ run_statement(struct op *op, struct pg_txn *txn, const struct sql *sql, const st
 	if (!send_all(txn, sql, &p, n, &sent) || !pg_collect(c, txn->until_ms, results, sent))
 		return pg_fail(op, txn, NULL, sql->name);
 	txn->is_begun = true;
-	rc = take_last(op, txn, sql, results, sent, ret);
-	if (!rc && sql_is_listed(sql))
-		c->is_prepared[sql_index(sql)] = true;
-	return rc;
+	return take_last(op, txn, sql, results, sent, ret);
 }
 
 int

@@ -57,6 +57,7 @@ wait_socket(int fd, short events, int64_t until_ms)
 	}
 }
 
+/* The connection itself; NULL once it was closed. */
 bool
 pg_is_lost(const struct pg_connection *c)
 {
@@ -162,6 +163,7 @@ pg_ask(struct pg_connection *c, int64_t until_ms, const char *text, const char *
 	if (!PQsendQueryParams(c->conn, text, n, NULL, args, NULL, NULL, 0) || !PQpipelineSync(c->conn) ||
 	    !pg_collect(c, until_ms, &result, 1)) {
 		keep_why(why, pg_is_lost(c) ? PQerrorMessage(c->conn) : "no answer in time");
+		pg_lose(c);
 		return NULL;
 	}
 	if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK)
@@ -229,7 +231,7 @@ pg_connection_open(const struct pg_dsn *dsn, int64_t until_ms, char why[static P
 	} else if (finish_connecting(c->conn, until_ms, why)) {
 		PQsetNoticeReceiver(c->conn, on_notice, c);
 		PQsetErrorVerbosity(c->conn, PQERRORS_DEFAULT);
-		c->is_prepared = mem_new(sql_count() + 1);
+		c->is_prepared = mem_new((sql_count() + 1) * sizeof(*c->is_prepared));
 		if (PQsetnonblocking(c->conn, 1) == 0 && PQenterPipelineMode(c->conn) && settle_session(c, until_ms, why))
 			return c;
 	}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What only a server of its own can do to us: other sessions' locks, conflicts, ended connections, a second daemon; and addresses that
+ * are refused.  Needs KEYWARD_TEST_POSTGRES (tests/store/postgres.sh); what needs no server runs without it, too.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "store.h"
+
+SQL_DEFINE(pg_put, "INSERT INTO settings (name, value) VALUES ($1, $2)");
+SQL_DEFINE(pg_set, "UPDATE settings SET value = $2 WHERE name = $1");
+SQL_DEFINE(pg_sum, "SELECT COALESCE(SUM(CAST(value AS BIGINT)), 0) FROM settings WHERE name >= $1");
+SQL_DEFINE(pg_slow, "SELECT pg_sleep(CAST($1 AS BIGINT))");
+SQL_DEFINE(pg_epoch_raise, "UPDATE engine_lease SET epoch = epoch + 1");
+SQL_DEFINE(pg_order, "SELECT name FROM settings WHERE name >= $1 ORDER BY name");
+
+static bool
+has_server(void)
+{
+	return getenv("KEYWARD_TEST_POSTGRES");
+}
+
+static void
+setup(void)
+{
+	if (!has_server())
+		cr_skip("no server: tests/store/postgres.sh starts one");
+	store_setup();
+}
+
+static void
+teardown(void)
+{
+	if (has_server())
+		store_teardown();
+}
+
+TestSuite(pg, .init = setup, .fini = teardown);
+
+/* Runs a statement as the superuser, behind the driver's back. */
+static void
+psql(const char *text)
+{
+	char words[900];
+
+	snprintf(words, sizeof(words), "sql %s -d t_%ld -c \"%s\"", getenv("KEYWARD_TEST_POSTGRES"), (long)getpid(), text);
+	store_postgres(words);
+}
+
+/* ---- addresses ---- */
+
+static void
+refuses(const char *dsn, const char *word)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct db *db;
+
+	op->deadline_ms = time_monotonic_ms() + 300;
+	cr_expect_eq(db_open(op, dsn, &db), ERR_CONFIG, "%s: %s", dsn, op_failure(op));
+	cr_expect(strstr(op_failure(op), word), "%s: %s", dsn, op_failure(op));
+	cr_expect_null(strstr(op_failure(op), "Tr0ub4dor"), "%s", op_failure(op));
+	op_end(op);
+}
+
+Test(pg_address, a_password_in_the_address_is_refused_and_not_repeated)
+{
+	refuses("postgresql://keyward:Tr0ub4dor@127.0.0.1/keyward", "password=@/path");
+	refuses("host=127.0.0.1 dbname=keyward password=Tr0ub4dor", "password=@/path");
+	refuses("host=127.0.0.1 dbname=keyward password='Tr0ub4dor", "cannot be read");
+	refuses("host=127.0.0.1 dbname=keyward password=@/nowhere/at/all", "/nowhere/at/all");
+}
+
+Test(pg_address, another_machine_is_only_spoken_to_with_a_checked_name)
+{
+	static const char *const weak[] = { "disable", "allow", "prefer", "require", "verify-ca" };
+	char dsn[200];
+
+	for (size_t i = 0; i < countof(weak); i++) {
+		snprintf(dsn, sizeof(dsn), "host=db.clinic.test dbname=keyward sslmode=%s", weak[i]);
+		refuses(dsn, "does not check which one answers");
+		/* one host of several is enough; an address decides, not the name beside it */
+		snprintf(dsn, sizeof(dsn), "host=127.0.0.1,db.clinic.test dbname=keyward sslmode=%s", weak[i]);
+		refuses(dsn, "does not check which one answers");
+		snprintf(dsn, sizeof(dsn), "host=localhost hostaddr=192.0.2.1 dbname=keyward sslmode=%s", weak[i]);
+		refuses(dsn, "does not check which one answers");
+		snprintf(dsn, sizeof(dsn), "host=127.0.0.1.clinic.test dbname=keyward sslmode=%s", weak[i]);
+		refuses(dsn, "does not check which one answers");
+	}
+}
+
+Test(pg_address, what_comes_from_elsewhere_is_refused)
+{
+	refuses("postgresql:///keyward", "names no host");
+	refuses("host=127.0.0.1", "names no database");
+	refuses("host=127.0.0.1 dbname=keyward service=clinic", "service has no place");
+	refuses("host=127.0.0.1 dbname=keyward options='-c synchronous_commit=off'", "options has no place");
+	refuses("host=127.0.0.1 dbname=keyward passfile=/tmp/x", "passfile has no place");
+}
+
+Test(pg_address, who_does_not_listen_is_named_in_time)
+{
+	struct op *op = op_begin(&svc, NULL);
+	int64_t began = time_monotonic_ms();
+	struct db *db;
+
+	op->deadline_ms = began + 1000;
+	cr_assert_eq(db_open(op, "host=127.0.0.1 port=1 dbname=keyward", &db), ERR_STORE);
+	cr_assert(strstr(op_failure(op), "127.0.0.1"), "%s", op_failure(op));
+	cr_assert_lt(time_monotonic_ms() - began, 3000);
+	op_end(op);
+}
+
+/* ---- isolation ---- */
+
+struct skew {
+	const char *mine;
+	atomic_int *inside;
+	int tries, rc;
+};
+
+/* Writes what the others have not, having looked at all: only one order of the two is possible. */
+static int
+skew_body(struct op *op, void *arg)
+{
+	struct skew *skew = arg;
+	struct db_rows *rows;
+	int64_t sum = 0;
+	int rc = db_query(op, &pg_sum, ARGS(TEXT_("skew")), &rows);
+
+	if (!rc && (rc = db_next(rows)) > 0)
+		sum = db_int(rows, 0);
+	rc = db_end(rows, rc);
+	/* the first try waits until both have looked */
+	if (!rc && !skew->tries++)
+		for (atomic_fetch_add(skew->inside, 1); atomic_load(skew->inside) < 2;)
+			usleep(1000);
+	if (!rc && sum)
+		return op_fail(op, ERR_CONFLICT, "somebody was quicker");
+	return rc ? rc : db_exec(op, &pg_put, ARGS(TEXT_(skew->mine), TEXT_("1")), NULL);
+}
+
+static void *
+skew_thread(void *arg)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	((struct skew *)arg)->rc = db_run(op, skew_body, arg);
+	op_end(op);
+	return NULL;
+}
+
+Test(pg, two_that_looked_before_they_wrote_are_not_both_right)
+{
+	atomic_int inside = 0;
+	struct skew a = { "skew a", &inside, 0, 0 }, b = { "skew b", &inside, 0, 0 };
+	pthread_t threads[2];
+
+	pthread_create(&threads[0], NULL, skew_thread, &a);
+	pthread_create(&threads[1], NULL, skew_thread, &b);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	cr_assert_eq(a.rc + b.rc, ERR_CONFLICT, "%d %d", a.rc, b.rc);
+	cr_assert_eq(a.tries + b.tries, 3, "the loser ran again: %d %d", a.tries, b.tries);
+}
+
+static int
+order_body(struct op *op, void *arg)
+{
+	static const char *const names[] = { "n-b", "n-B", "n-a", "n-A", "n-\xc3\xa4", "nB" };
+	struct buf *out = arg;
+	struct db_rows *rows;
+	int rc = 0;
+
+	for (size_t i = 0; i < countof(names) && !rc; i++)
+		rc = db_exec(op, &pg_put, ARGS(TEXT_(names[i]), TEXT_("")), NULL);
+	if (!rc)
+		rc = db_query(op, &pg_order, ARGS(TEXT_("n")), &rows);
+	while (!rc && (rc = db_next(rows)) > 0) {
+		buf_printf(out, "%s ", db_text(rows, 0));
+		rc = 0;
+	}
+	return db_end(rows, rc);
+}
+
+Test(pg, text_is_ordered_byte_by_byte)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct buf out = buf_in(op->mem);
+
+	cr_assert_eq(db_run(op, order_body, &out), 0, "%s", op_failure(op));
+	cr_assert_str_eq(out.text, "n-A n-B n-a n-b n-\xc3\xa4 nB ");
+	op_end(op);
+}
+
+/* ---- faults ---- */
+
+static int
+put_body(struct op *op, void *arg)
+{
+	return db_exec(op, &pg_put, ARGS(TEXT_(arg), TEXT_("1")), NULL);
+}
+
+static int
+set_body(struct op *op, void *arg)
+{
+	return db_exec(op, &pg_set, ARGS(TEXT_(arg), TEXT_("2")), NULL);
+}
+
+static int
+put(struct op *op, const char *name)
+{
+	return db_run(op, put_body, op_strdup(op, name));
+}
+
+static int
+set(struct op *op, const char *name)
+{
+	return db_run(op, set_body, op_strdup(op, name));
+}
+
+static int
+slow_body(struct op *op, void *arg)
+{
+	struct db_rows *rows = NULL;
+	int rc = db_query(op, &pg_slow, ARGS(INT_(*(int *)arg)), &rows);
+
+	return db_end(rows, rc);
+}
+
+Test(pg, a_long_statement_costs_its_own_deadline)
+{
+	struct op *op = op_begin(&svc, NULL);
+	int64_t began = time_monotonic_ms();
+	int sec = 30;
+
+	cr_assert_eq(db_run(op, slow_body, &sec), ERR_STORE);
+	cr_assert_lt(time_monotonic_ms() - began, 3000, "a request is told within 3 s");
+	op_forgive(op);
+	cr_assert_eq(put(op, "after"), 0, "%s", op_failure(op));
+	op_end(op);
+}
+
+static void *
+locker(void *arg)
+{
+	(void)arg;
+	psql("BEGIN; UPDATE settings SET value = '9' WHERE name = 'row'; SELECT pg_sleep(4); ROLLBACK");
+	return NULL;
+}
+
+Test(pg, a_row_that_another_session_holds_costs_its_deadline)
+{
+	struct op *op = op_begin(&svc, NULL);
+	int64_t began;
+	pthread_t thread;
+
+	cr_assert_eq(put(op, "row"), 0);
+	pthread_create(&thread, NULL, locker, NULL);
+	usleep(700000);
+	began = time_monotonic_ms();
+	cr_assert_eq(set(op, "row"), ERR_BUSY, "%s", op_failure(op));
+	cr_assert_lt(time_monotonic_ms() - began, 3000);
+	pthread_join(thread, NULL);
+	op_forgive(op);
+	cr_assert_eq(set(op, "row"), 0, "%s", op_failure(op));
+	op_end(op);
+}
+
+#define END_ALL "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'keyward-%' AND datname = current_database()"
+
+struct ended {
+	int runs, times;
+};
+
+static int
+ended_body(struct op *op, void *arg)
+{
+	struct ended *ended = arg;
+	int rc = db_exec(op, &pg_put, ARGS(TEXT_(op_printf(op, "ended %d", ended->times)), TEXT_("1")), NULL);
+
+	if (!rc && ended->runs++ < ended->times)
+		psql(END_ALL);
+	return rc;
+}
+
+Test(pg, an_ended_connection_before_the_commit_means_once_more)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct ended ended = { 0, 2 };
+
+	op->deadline_ms += 30000;
+	cr_assert_eq(db_run(op, ended_body, &ended), 0, "%s", op_failure(op));
+	cr_assert_eq(ended.runs, 3);
+	op_end(op);
+}
+
+Test(pg, idle_connections_that_were_ended_are_not_met)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	cr_assert_eq(put(op, "a"), 0);
+	psql(END_ALL);
+	cr_assert_eq(put(op, "b"), 0, "%s", op_failure(op));
+	op_end(op);
+}
+
+static int
+swallow_body(struct op *op, void *arg)
+{
+	(void)arg;
+	if (db_exec(op, &pg_put, ARGS(TEXT_("twice"), TEXT_("1")), NULL) || db_exec(op, &pg_put, ARGS(TEXT_("twice"), TEXT_("1")), NULL))
+		op_forgive(op);
+	return 0;
+}
+
+Test(pg, a_body_that_overlooks_a_failure_is_not_acknowledged)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	cr_assert_lt(db_run(op, swallow_body, NULL), 0);
+	op_forgive(op);
+	cr_assert_eq(put(op, "twice"), 0, "nothing of it is there");
+	op_end(op);
+}
+
+/* ---- the claim ---- */
+
+Test(pg, a_second_daemon_is_told_who_has_it)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct db *other;
+
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, svc.db), 0, "%s", op_failure(op));
+	cr_assert_eq(db_open(op, store_dsn, &other), 0);
+	cr_assert_eq(db_claim(op, other), ERR_STORE);
+	cr_assert(strstr(op_failure(op), op_printf(op, "process %ld", (long)getpid())), "%s", op_failure(op));
+	op_forgive(op);
+	cr_assert_eq(put(op, "still"), 0, "%s", op_failure(op));
+	db_close(other);
+	op_end(op);
+}
+
+/* A daemon that takes the claim and dies without a word. */
+static void
+die_claimed(void)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		struct op *op = op_begin(&svc, NULL);
+		struct db *db;
+
+		op->deadline_ms += 60000;
+		_exit(db_open(op, store_dsn, &db) || db_claim(op, db) ? 1 : 0);
+	}
+	int status;
+
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_eq(status, 0);
+}
+
+Test(pg, the_claim_of_a_dead_process_is_free_at_once)
+{
+	struct op *op = op_begin(&svc, NULL);
+	int64_t began;
+
+	die_claimed();
+	began = time_monotonic_ms();
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, svc.db), 0, "%s", op_failure(op));
+	cr_assert_lt(time_monotonic_ms() - began, 5000);
+	op_end(op);
+}
+
+Test(pg, the_claim_of_a_stranger_is_waited_for)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	die_claimed();
+	/* the same, seen from another machine: nobody can know whether that process lives */
+	psql("UPDATE engine_lease SET mark = 'elsewhere 1'");
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, svc.db), 0, "%s", op_failure(op));
+	cr_assert_eq(put(op, "mine"), 0);
+	op_end(op);
+}
+
+static int
+raise_body(struct op *op, void *arg)
+{
+	(void)arg;
+	return db_exec(op, &pg_epoch_raise, NO_ARGS, NULL);
+}
+
+Test(pg, what_the_daemon_before_writes_late_is_refused)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct db *mine = svc.db, *other;
+
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, mine), 0, "%s", op_failure(op));
+	cr_assert_eq(put(op, "before"), 0);
+	cr_assert_eq(db_open(op, store_dsn, &other), 0);
+	svc.db = other;
+	cr_assert_eq(db_run(op, raise_body, NULL), 0, "%s", op_failure(op));
+	svc.db = mine;
+	cr_assert_eq(put(op, "late"), ERR_STORE);
+	cr_assert(db_is_broken(mine));
+	cr_assert_not(db_may_answer(mine));
+	op_forgive(op);
+	svc.db = other;
+	cr_assert_eq(put(op, "late"), 0, "nothing of it is there: %s", op_failure(op));
+	svc.db = mine;
+	db_close(other);
+	op_end(op);
+}
+
+Test(pg, taking_over_ends_what_the_daemon_before_began)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct db *mine = svc.db, *other;
+
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, mine), 0, "%s", op_failure(op));
+	psql("UPDATE engine_lease SET until_ms = 0, epoch = epoch + 1");
+	cr_assert_eq(db_open(op, store_dsn, &other), 0);
+	cr_assert_eq(db_claim(op, other), 0, "%s", op_failure(op));
+	cr_assert_eq(put(op, "late"), ERR_STORE, "%s", op_failure(op));
+	cr_assert(db_is_broken(mine));
+	svc.db = other;
+	db_close(mine);
+	op_end(op);
+}
+
+Test(pg, a_claim_that_cannot_be_renewed_is_not_trusted)
+{
+	struct op *op = op_begin(&svc, NULL);
+	int64_t until_ms = time_monotonic_ms() + 20000;
+
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, svc.db), 0, "%s", op_failure(op));
+	cr_assert(db_may_answer(svc.db));
+	/* nobody gets in any more, and who is in goes */
+	psql("ALTER ROLE keyward NOLOGIN");
+	psql(END_ALL);
+	while (db_may_answer(svc.db) && time_monotonic_ms() < until_ms)
+		usleep(100000);
+	cr_assert_not(db_may_answer(svc.db), "the deadline is our own");
+	cr_assert_not(db_is_broken(svc.db), "nobody else has it");
+	psql("ALTER ROLE keyward LOGIN");
+	until_ms = time_monotonic_ms() + 20000;
+	while (!db_may_answer(svc.db) && time_monotonic_ms() < until_ms)
+		usleep(100000);
+	cr_assert(db_may_answer(svc.db), "it comes back by itself");
+	cr_assert_eq(put(op, "again"), 0, "%s", op_failure(op));
+	op_end(op);
+}
