@@ -330,7 +330,8 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
 			return 0;
 		if (db_is_broken(d->program.svc.db)) {
 			log_line(LOG_LEVEL_ERROR, "service.broken",
-			    "why", "the database is lost to this process (a commit that no disk took, or another daemon): ending, so that a restart can look at what is there", NULL);
+			    "why", "the database is lost to this process: "
+			    "no disk took a commit, or another daemon has it; ending, so that a start can look at it", NULL);
 			return 1;
 		}
 	}

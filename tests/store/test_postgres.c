@@ -272,7 +272,8 @@ Test(pg, a_row_that_another_session_holds_costs_its_deadline)
 	op_end(op);
 }
 
-#define END_ALL "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'keyward-%' AND datname = current_database()"
+#define END_ALL "SELECT pg_terminate_backend(pid) FROM pg_stat_activity" \
+	" WHERE application_name LIKE 'keyward-%' AND datname = current_database()"
 
 struct ended {
 	int runs, times;
