@@ -54,14 +54,17 @@ add_parents(struct op *op, struct climb *c, const struct ldap_entry *entry)
 	return rc;
 }
 
+/* primary: what its SID must be, when it is the primary group, which may lie anywhere; else NULL. */
 static int
-take_group(struct op *op, struct climb *c, const struct ldap_entry *entry, bool is_anywhere)
+take_group(struct op *op, struct climb *c, const struct ldap_entry *entry, const char *primary)
 {
 	struct source_group group;
 	const char *why;
 
-	if (source_group_read(op, c->setup, entry, is_anywhere, &group, &why) || map_has_group(c->map, group.external_id))
+	if (source_group_read(op, c->setup, entry, primary != NULL, &group, &why) || map_has_group(c->map, group.external_id))
 		return 0;
+	if (primary && (!group.sid || strcmp(group.sid, primary) != 0))
+		return op_fail(op, ERR_INCOMPLETE, "the directory gives %.500s for the primary group %s", entry->dn, primary);
 	if (c->n_groups == GROUPS_MAX)
 		return op_fail(op, ERR_INCOMPLETE, "somebody is in more than %d groups", GROUPS_MAX);
 	c->groups[c->n_groups++] = map_add_group(c->map, group.external_id, group.dn_key);
@@ -77,13 +80,15 @@ on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 static int
 on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 {
-	return take_group(op, arg, entry, false);
+	return take_group(op, arg, entry, NULL);
 }
 
 static int
 on_primary_group(struct op *op, const struct ldap_entry *entry, void *arg)
 {
-	return take_group(op, arg, entry, true);
+	const struct climb *c = arg;
+
+	return take_group(op, arg, entry, c->person->primary_group);
 }
 
 /* The groups that these DNs are directly in; upwards: the groups that have these DNs. */
@@ -114,7 +119,7 @@ static int
 begin_upwards(struct op *op, struct ldap_link *link, struct climb *c)
 {
 	static const char *const person_attributes[] = { MEMBER_OF, NULL };
-	const char *const group_attributes[] = { c->setup->id_attribute, "cn", MEMBER_OF, NULL };
+	const char *const group_attributes[] = { c->setup->id_attribute, "cn", "objectSid", MEMBER_OF, NULL };
 	struct ldap_query query = { .base = c->person->dn, .scope = LDAP_BASE, .filter = "(objectClass=*)", .limit = 1,
 		.attributes = person_attributes };
 	int rc = source_search(op, c->setup, link, &query, on_person, c);

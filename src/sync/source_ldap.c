@@ -51,8 +51,10 @@ struct reading {
 	const char *hidden_why;
 	struct primary primaries[PRIMARIES_MAX];
 	size_t n_primaries;
+	const char *asked_sid;                  /* of the primary group that is being read */
 	struct long_group *long_groups, **long_end;
 	/* the long group being read */
+	const char *long_id;
 	bool is_begun;
 	int64_t next, bad;
 	const char *stamp;                      /* its uSNChanged */
@@ -182,7 +184,7 @@ on_part(struct op *op, const struct ldap_entry *entry, void *arg)
 
 	if (source_group_read(scratch_use(&r->entry), r->setup, entry, true, &group, &why))
 		return op_fail(op, ERR_INCOMPLETE, "%.500s cannot be read any more: %s", entry->dn, why);
-	if (!is_part_sound(entry, members, from, to) || from != r->next)
+	if (strcmp(group.external_id, r->long_id) != 0 || !is_part_sound(entry, members, from, to) || from != r->next)
 		return op_fail(op, ERR_INCOMPLETE, "the directory does not give the members of %.500s from number %lld on as it was asked",
 		    entry->dn, (long long)r->next);
 	if (!stamp || (r->stamp && strcmp(stamp, r->stamp) != 0))
@@ -215,6 +217,7 @@ read_long(struct op *op, struct ldap_link *link, struct reading *r, const struct
 	r->next = r->bad = 0;
 	r->is_begun = r->is_at_end = false;
 	r->stamp = NULL;
+	r->long_id = group->id;
 	while (!rc && !r->is_at_end) {
 		int64_t before = r->next;
 
@@ -277,6 +280,8 @@ on_primary(struct op *op, const struct ldap_entry *entry, void *arg)
 
 	if (source_group_read(scratch_use(&r->entry), r->setup, entry, true, &group, &why))
 		return skip(r, op, group.external_id, entry->dn, why);
+	if (!group.sid || strcmp(group.sid, r->asked_sid) != 0)
+		return op_fail(op, ERR_INCOMPLETE, "the directory gives %.500s for the primary group %s", entry->dn, r->asked_sid);
 	group.is_outside = true;
 	return tell_group(op, r, &group);
 }
@@ -311,7 +316,8 @@ read_primaries(struct op *op, struct ldap_link *link, struct reading *r)
 	for (size_t i = 0; !rc && i < r->n_primaries; i++) {
 		if (r->primaries[i].is_told)
 			continue;
-		query.base = source_sid_base(r->op, r->primaries[i].sid);
+		r->asked_sid = r->primaries[i].sid;
+		query.base = source_sid_base(r->op, r->asked_sid);
 		rc = source_search(op, r->setup, link, &query, on_primary, r);
 	}
 	return rc;

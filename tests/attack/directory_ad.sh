@@ -92,7 +92,8 @@ saw_no "bind" "L03: and not sent"
 
 for case in none:NOT_FOUND two:AMBIGUOUS other-dn:NOT_FOUND other-person:NOT_FOUND no-id:NOT_FOUND two-ids:NOT_FOUND short-id:NOT_FOUND \
   no-control:NOT_FOUND empty-control:NOT_FOUND two-controls:NOT_FOUND strange-control:NOT_FOUND no-end:NOT_FOUND bad-end:NOT_FOUND \
-  no-sid:NOT_FOUND no-primary:NOT_FOUND computer:NOT_FOUND; do
+  no-sid:NOT_FOUND no-primary:NOT_FOUND computer:NOT_FOUND text-id:NOT_FOUND id-named-twice:LDAP other-id:NOT_FOUND two-logins:NOT_FOUND \
+  huge-control:NOT_FOUND trust:NOT_FOUND bad-sid:NOT_FOUND; do
   lie "ad-${case%:*}"
   ask login alice willow-lantern-42
   said "${case#*:}" "L04: ${case%:*} is refused"
@@ -182,6 +183,11 @@ ask find alice
 said INCOMPLETE "L08: a primary group that is hidden is no answer"
 ask read
 said INCOMPLETE "L08: to a full read neither"
+lie ad-primary-another
+ask find alice
+said INCOMPLETE "L08: nor is another group than the primary one"
+ask read
+said INCOMPLETE "L08: to a full read neither"
 
 # --- L10: states; a yes of the bind does not outweigh the entry
 
@@ -201,7 +207,7 @@ for mode in 9999 zero; do
   ask find alice
   has "active: 1" "L10: $mode has not"
 done
-for case in locked:refused:locked old-password:"password expired":password_expired must-change:"must change":must_change; do
+for case in locked:refused:locked strange-computed:refused:locked old-password:"password expired":password_expired must-change:"must change":must_change; do
   mode=${case%%:*}
   outcome=${case#*:}
   lie "ad-$mode"
@@ -232,6 +238,11 @@ lie ad-words
 ask method alice willow-lantern-42
 has "outcome: refused" "words: others than those of a domain controller mean nothing"
 has "detail: -" "words: nor are they explained"
+lie ad-long-words
+ask method alice willow-lantern-42
+has "outcome: refused" "words: with more behind them they mean nothing"
+! grep -q $'[\x1b\r]' "$work/answer"
+point $? "words: and steer no terminal"
 lie ad-yes-with-words
 ask method alice willow-lantern-42
 has "outcome: refused" "words: behind another code they mean nothing"
@@ -243,7 +254,7 @@ ask read
 said OK "range: all parts are read"
 [ "$(grep -c '^member: cn=person' "$work/answer")" = 3700 ] && [ "$(grep '^member: cn=person' "$work/answer" | sort -u | wc -l)" = 3700 ]
 point $? "range: every member once"
-for mode in gap again short none empty changed strange both twice gone; do
+for mode in gap again short none empty changed strange both twice gone another; do
   lie "ad-range-$mode"
   ask read
   [ "$(result)" = INCOMPLETE ] || { [ "$(result)" = LDAP ] && [ "$mode" = strange -o "$mode" = twice ]; }

@@ -41,6 +41,13 @@ PEOPLE_OF = {
     "ad-no-id": [person(drop=["objectGUID"])],
     "ad-two-ids": [person(objectGUID=[GUID, OTHER_GUID])],
     "ad-short-id": [person(objectGUID=[GUID[:15]])],
+    "ad-text-id": [person(objectGUID="0f8fad5b-d9cb-469f-a165-70867728950e")],
+    "ad-id-named-twice": [(ALICE, person()[1] + [("objectGUID", [OTHER_GUID])])],
+    "ad-other-id": [person(drop=["objectGUID"], entryUUID="0f8fad5b-d9cb-469f-a165-70867728950e")],
+    "ad-two-logins": [person(sAMAccountName=["alice", "bob"])],
+    "ad-huge-control": [person(userAccountControl="99999999999999999999")],
+    "ad-trust": [person(userAccountControl="2080")],
+    "ad-bad-sid": [person(objectSid="S-1-5-21-1-2-3-1102")],
     "ad-no-control": [person(drop=["userAccountControl"])],
     "ad-empty-control": [person(userAccountControl=[])],
     "ad-two-controls": [person(userAccountControl=["512", "514"])],
@@ -58,6 +65,7 @@ PEOPLE_OF = {
     "ad-9999": [person(accountExpires="2650467743999999999")],
     "ad-zero": [person(accountExpires="0")],
     "ad-locked": [person(**{"msDS_User_Account_Control_Computed": "16"})],
+    "ad-strange-computed": [person(**{"msDS_User_Account_Control_Computed": "many"})],
     "ad-old-password": [person(**{"msDS_User_Account_Control_Computed": "8388608"})],
     "ad-must-change": [person(pwdLastSet="0", **{"msDS_User_Account_Control_Computed": "8388608"})],
     "ad-escapes": [person("CN=O'Brien\\, Eve \\+ Co\\#1," + PEOPLE, sAMAccountName="alice")],
@@ -129,7 +137,7 @@ def long_group(mode, attributes, server):
             more = [("member;range=0-*", [ALICE])]
         elif mode == "ad-range-gone":
             return None
-    dn, listed = group("admins", 20)
+    dn, listed = group("admins", 21 if mode == "ad-range-another" and first > 0 else 20)
     if members or mode == "ad-range-empty":
         more.append((name, members))
     return [(dn, listed + [("uSNChanged", [stamp])] + more)]
@@ -161,6 +169,8 @@ def found(mode, base, wanted, attributes, server):
     if base.startswith("CN=Partitions,"):
         return partitions(mode)
     if base.startswith("<SID="):
+        if mode == "ad-primary-another":
+            return [group("admins", 7)]
         return None if mode == "ad-primary-hidden" else [EVERYBODY]
     if base.startswith("<GUID="):
         return groups(mode, wanted, attributes, server)
@@ -178,6 +188,8 @@ def bind(mode, code):
     """Code and words for a person's bind."""
     if mode.startswith("ad-data-") and code == 0:
         return 49, f"80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error, data {mode[8:]}, v1db1"
+    if mode == "ad-long-words" and code == 0:
+        return 49, f"80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error, data 773, v1db1\r\n\x1b[31m<script>{'A' * 100000}"
     if mode == "ad-words" and code == 0:
         return 49, "AcceptSecurityContext error, data 773"
     if mode == "ad-yes-with-words":
