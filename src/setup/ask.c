@@ -250,6 +250,8 @@ ask_file(struct setup *s, const struct question *q, const char *part, const char
 	const char *given = value_of(s, q, part), *wrong, *answer = given ? given : preset;
 	char *secret;
 
+	if (given && q->kind == KIND_SECRET && secret_reference_problem(given))
+		say(s, "(The file of answers holds a secret.  Delete it afterwards, or name a file in its place: %s: \"@/path\")", q->key);
 	if (given && q->kind == KIND_SECRET && secret_reference_problem(given) == NULL) {
 		if (secret_read(s->op, given, &secret) < 0) {
 			say_problem(s, "%s", op_failure(s->op));
@@ -259,6 +261,7 @@ ask_file(struct setup *s, const struct question *q, const char *part, const char
 		answer = secret;
 	}
 	fprintf(s->out, "%s: %s\n", q->text, q->kind == KIND_SECRET ? "(given)" : clean_text(s->op, answer));
+	fflush(s->out);
 	answer = settle(s, q, answer, check, &wrong);
 	if (!answer)
 		say_problem(s, "the answer \"%s\"%s%s in the file of answers: %s", q->key, part ? " for " : "", part ? part : "",

@@ -109,7 +109,8 @@ file_write(struct setup *s, const char *path, const char *text, mode_t mode, boo
 	rc = fill(fd, text, mode);
 	cause = errno;
 	close(fd);
-	if (!rc && file_give(s, beside) != EXIT_DONE) {
+	/* what everybody may read stays root's: the daemon must not be able to change it */
+	if (!rc && !(mode & 077) && file_give(s, beside) != EXIT_DONE) {
 		unlink(beside);
 		return EXIT_FAILED;
 	}

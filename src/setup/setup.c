@@ -5,6 +5,7 @@
 
 #include "setup_int.h"
 
+#include <fcntl.h>
 #include <libgen.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -239,7 +240,7 @@ finish(struct setup *s, int rc)
 static int
 divert_output(bool is_json)
 {
-	int kept = is_json ? dup(STDOUT_FILENO) : -1;
+	int kept = is_json ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
 
 	if (kept >= 0)
 		dup2(STDERR_FILENO, STDOUT_FILENO);

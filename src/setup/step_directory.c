@@ -124,6 +124,9 @@ shown_pem(struct setup *s, const json_t *list, const char *digits)
 		if (strncmp(sha256, digits, strlen(digits)) != 0)
 			continue;
 		say(s, "Accepted: %s", json_get_text(one, "subject"));
+		if (!json_get_bool(one, "is_ca"))
+			say(s, "This is the server's own certificate: when it is renewed, sign-ins stop until you accept the "
+			    "next one.  The file of the CA lasts longer; put it into the directory's \"ca\" when you have it.");
 		return op_strdup(s->op, json_get_text(one, "pem"));
 	}
 	say_problem(s, "no certificate that the server showed has this fingerprint.  If your directory's administrator gave "

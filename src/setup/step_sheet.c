@@ -5,8 +5,11 @@
  */
 #include "setup_int.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -44,6 +47,35 @@ backup_command(struct setup *s, const char *date)
 	    s->backup_folder, date);
 }
 
+/*
+ * A command that opens the database and the master key.  Where systemd hands the key over it is root's; else both belong to the service's
+ * user, who runs it then: root would leave files that the service cannot open.
+ */
+static int
+run_as_service(struct setup *s, struct cli *cli)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (!s->user || s->has_systemd || geteuid() != 0)
+		return cli->command->run(cli);
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		return EXIT_FAILED;
+	if (pid == 0) {
+		if (setgroups(0, NULL) < 0 || setgid(s->gid) < 0 || setuid(s->uid) < 0)
+			_exit(EXIT_FAILED);
+		status = cli->command->run(cli);
+		fflush(stdout);
+		_exit(status);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
 static int
 back_up(struct setup *s)
 {
@@ -55,7 +87,7 @@ back_up(struct setup *s)
 	cli.file = file;
 	cli.own = json_own(s->op, json_pack("{s:s, s:b}", "file", file, "force", 1));
 	cli.is_silent = false;
-	return cli.command->run(&cli);
+	return run_as_service(s, &cli);
 }
 
 /* Every night by cron, which every Debian has; % has a meaning there. */
@@ -63,8 +95,9 @@ static int
 write_cron(struct setup *s)
 {
 	static const char file[] = "/etc/cron.d/keyward-backup";
-	const char *line = op_printf(s->op, "# Written by \"keyward setup\": every night a backup, the last 30 are kept.\n"
-	    "30 2 * * * root mkdir -p %s && %s --force && find %s -name '*.backup' -mtime +30 -delete\n", s->backup_folder,
+	const char *user = s->user && !s->has_systemd ? s->user : "root";
+	const char *line = op_printf(s->op, "# Written by \"keyward setup\": every night a backup, the last 30 days are kept.\n"
+	    "30 2 * * * %s %s --force && find %s -name '*.backup' -mtime +30 -delete\n", user,
 	    backup_command(s, "$(date +\\%F)"), s->backup_folder);
 	int rc;
 
@@ -73,8 +106,6 @@ write_cron(struct setup *s)
 		say(s, "  30 2 * * * %s --force", backup_command(s, "$(date +\\%F)"));
 		return EXIT_DONE;
 	}
-	/* root's own file: cron takes no other */
-	s->user = NULL;
 	rc = file_write(s, file, line, 0644, true);
 	if (!rc)
 		say(s, "Every night: %s", file);
@@ -97,6 +128,8 @@ step_backup(struct setup *s)
 	}
 	s->backup_folder = folder;
 	rc = folder_make(s, folder, 0700);
+	if (!rc && !s->has_systemd)
+		rc = file_give(s, folder);
 	if (!rc)
 		rc = back_up(s);
 	if (!rc)
@@ -269,6 +302,7 @@ step_sheet(struct setup *s)
 	const char *contact = ask(s, Q_CONTACT, contact_before(s), NULL);
 	struct buf out = buf_in(s->op->mem);
 	struct answer status;
+	const char *user;
 	int rc;
 
 	if (!contact)
@@ -284,10 +318,12 @@ step_sheet(struct setup *s)
 	put_people(s, &out, clean_text(s->op, contact));
 	if (s->want_key)
 		rc = put_key(s, &out);
-	/* the print queue is its reader, not the service's user */
+	/* root's: the service's user has nothing to do with it */
+	user = s->user;
 	s->user = NULL;
 	if (!rc)
 		rc = file_write(s, s->sheet_file, out.text, 0600, false);
+	s->user = user;
 	if (rc)
 		return rc;
 	say(s, "Wrote %s: print it, fill in the blanks%s.", s->sheet_file,
@@ -308,7 +344,7 @@ step_doctor(struct setup *s)
 	cli.id = COMMAND_doctor;
 	cli.body = json_own(s->op, json_object());
 	cli.is_silent = false;
-	rc = cli.command->run(&cli);
+	rc = run_as_service(s, &cli);
 	fflush(stdout);
 	step_note(s, rc == EXIT_DONE ? "done" : rc == EXIT_WARNING ? "warning" : "failed", NULL);
 	if (rc == EXIT_WARNING)

@@ -57,6 +57,9 @@ spawn(struct setup *s, const char *const *words, int out, bool want_user)
 	if (want_user && s->user && geteuid() == 0 &&
 	    (setgroups(0, NULL) < 0 || setgid(s->gid) < 0 || setuid(s->uid) < 0))
 		_exit(126);
+	/* a daemon that kept our output open would keep who reads it waiting */
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		_exit(126);
 	execvp(words[0], (char *const *)(uintptr_t)words);
 	_exit(127);
 }
