@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "base/metric.h"
+
 static bool
 is_text(const json_t *value, const char *text)
 {
@@ -130,5 +132,8 @@ HANDLER(oidc_check)
 
 	if (!rc)
 		rc = check(op, request, reply, app);
-	return rc && route_is_on_loop(request) ? route_take_lane(request) : rc;
+	if (rc && route_is_on_loop(request))
+		return route_take_lane(request);
+	metric_add(METRIC_introspect_total, 1);
+	return rc;
 }
