@@ -186,7 +186,7 @@ grant_service(struct op *op, const struct request *request, struct reply *reply,
 	if (strcmp(app->body->type, "service") != 0)
 		return op_fail(op, ERR_UNAUTHORIZED_CLIENT, "only an application of type service gets tokens for itself");
 	/* answered from memory alone: not while another daemon may have changed what it rests on */
-	if (!db_may_answer(op->svc->db))
+	if (op->svc->db && !db_may_answer(op->svc->db))
 		return op_fail(op, ERR_STORE, "the database cannot be reached, or a commit is not known yet");
 	rc = scope_settle_service(op, app, param(&request->form, "scope"), &scope);
 	if (!rc)
