@@ -28,7 +28,8 @@ const char *
 rules_preset_file(struct setup *s)
 {
 	/* installed elsewhere than it was built for, and not installed at all */
-	static const char *const beside[] = { "../share/keyward/presets/clinic.yaml", "../etc/presets/clinic.yaml" };
+	static const char *const beside[] = { "../share/keyward/presets/clinic.yaml", "../etc/presets/clinic.yaml",
+		"../../etc/presets/clinic.yaml" };
 	const char *file = KEYWARD_PRESETSDIR "/clinic.yaml";
 
 	for (size_t i = 0; access(file, R_OK) != 0; i++) {
