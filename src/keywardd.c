@@ -20,11 +20,13 @@
 
 #include "audit/audit.h"
 #include "base/json.h"
+#include "base/clock.h"
 #include "base/lane.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "doors.h"
+#include "issue/clock_watch.h"
 #include "issue/live.h"
 #include "issue/oidc.h"
 #include "jobs.h"
@@ -106,6 +108,13 @@ record_start(struct op *op, void *arg)
 
 	(void)arg;
 	return rc ? rc : audit_record(op, EV_SERVICE_START, NULL, FACTS(FACT("version", PACKAGE_VERSION)));
+}
+
+static int
+open_clock(struct op *op, struct daemon *d)
+{
+	(void)d;
+	return clock_watch_open(op);
 }
 
 /* Our keys, and with them the audit log. */
@@ -221,6 +230,7 @@ static const struct step {
 	int (*open)(struct op *op, struct daemon *d);
 } steps[] = {
 	{ "database", open_database },
+	{ "clock", open_clock },
 	{ "keys", open_keys },
 	{ "catalog", open_catalog },
 	{ "live tokens", open_live },
@@ -385,6 +395,7 @@ run_daemon(const char *config_file)
 		return 1;
 	log_set_level(log_level_parse(config->log_level));
 	program_init(&d.program, config);
+	d.program.svc.clock = clock_new();
 	if (!open_all(&d)) {
 		tell_ready(&d, time_monotonic_ms() - began_ms);
 		result = wait_for_end(&d, &signals);
@@ -393,6 +404,7 @@ run_daemon(const char *config_file)
 	}
 	close_all(&d);
 	program_clear(&d.program);
+	clock_free(d.program.svc.clock);
 	return result;
 }
 

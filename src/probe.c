@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "base/clock.h"
 #include "base/metric.h"
 #include "routes.h"
 #include "store/driver.h"
@@ -39,6 +40,8 @@ probe_ready(struct op *op, struct request *request, struct reply *reply)
 		return answer(reply, 503, "the database cannot be reached, or a commit is not known yet\n");
 	if (op->svc->audit && !audit_is_ready(op->svc->audit))
 		return answer(reply, 503, "the audit log cannot be written\n");
+	if (clock_behind_ms(op->svc->clock))
+		return answer(reply, 503, "the clock was set back\n");
 	return answer(reply, 200, "ready\n");
 }
 

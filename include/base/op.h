@@ -42,6 +42,7 @@ struct services {
 	struct jobs *jobs;              /* src/jobs.h: the timer thread */
 	struct lanes *lanes;            /* base/lane.h */
 	struct doors *doors;            /* src/doors.h: where requests come in */
+	struct clock *clock;            /* base/clock.h: what op->now_ms is made of; NULL: the system's */
 	_Atomic int64_t test_page_until_ms;     /* monotonic; 0: the test page is closed (issue/test_page.h) */
 	_Atomic bool is_stopping;       /* long work ends at its next safe point; it goes on at the next start */
 	/* Told after the commit whenever a person, session or authorization has ended; keywardd.c ties it to issue/live.c. */

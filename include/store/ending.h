@@ -12,4 +12,7 @@
 int db_sessions_end_user(struct op *op, const char *user_id, const char *why, const char ***ret_ids, size_t *ret_n) MUST_CHECK;
 int db_authorizations_end_user(struct op *op, const char *user_id, const char *why, const char ***ret_ids, size_t *ret_n) MUST_CHECK;
 
+/* Inside db_run: everybody's.  How many ended. */
+int db_everything_end(struct op *op, const char *why, int64_t *ret_sessions, int64_t *ret_authorizations) MUST_CHECK;
+
 #endif

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/time.h"
 #include "base/uuid.h"
@@ -27,7 +28,7 @@ op_begin_in(struct arena *mem, struct services *svc, const struct config *config
 		op->config = config_ref(config);
 		arena_on_free(mem, release_config, (void *)(uintptr_t)config);
 	}
-	op->now_ms = time_now_ms();
+	op->now_ms = clock_now_ms(svc ? svc->clock : NULL);
 	op->deadline_ms = time_monotonic_ms() + DEFAULT_DEADLINE_MS;
 	uuid_new(op->request_id, op->now_ms);
 	return op;
@@ -49,7 +50,7 @@ op_end(struct op *op)
 void
 op_touch(struct op *op)
 {
-	op->now_ms = time_now_ms();
+	op->now_ms = clock_now_ms(op->svc ? op->svc->clock : NULL);
 }
 
 int64_t

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/time.h"
 #include "base/uuid.h"
 #include "login/flow.h"
@@ -227,6 +228,8 @@ HANDLER(oidc_authorize)
 	if (rc)
 		return client_refused(op, a.app, rc);
 	rc = authorize_read(op, &a);
+	if (!rc)
+		rc = clock_check(op);
 	if (!rc)
 		rc = answer(op, request, reply, &a);
 	return rc ? refuse(op, reply, &a, rc) : 0;

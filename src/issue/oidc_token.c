@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "issue/live.h"
 
 static const struct {
@@ -22,7 +23,10 @@ static int
 run_grant(struct op *op, const struct request *request, struct reply *reply, const struct catalog_app *app)
 {
 	const char *type = param(&request->form, "grant_type");
+	int rc = clock_check(op);
 
+	if (rc)
+		return rc;
 	if (!type)
 		return op_fail(op, ERR_INVALID, "parameter grant_type is missing");
 	for (size_t i = 0; i < countof(grants); i++)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/metric.h"
 #include "base/time.h"
@@ -127,8 +128,10 @@ session_create(struct op *op, const char *user_id, const char *amr, struct sessi
 	char *id = op_alloc(op, UUID_TEXT_BYTES), *secret = random_secret(op);
 	struct session_row row = { .user_id = user_id, .auth_ms = op->now_ms, .amr = amr, .created_ms = op->now_ms,
 		.seen_ms = op->now_ms };
-	int rc;
+	int rc = clock_check(op);
 
+	if (rc)
+		return rc;
 	uuid_new(id, op->now_ms);
 	row.id = id;
 	row.until_ms = op->now_ms + op->config->session_absolute * 1000;

@@ -9,6 +9,9 @@ SQL_DEFINE(sessions_end_user,
 SQL_DEFINE(authorizations_end_user,
     "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE user_id = $1 AND ended_ms IS NULL RETURNING id");
 
+SQL_DEFINE(sessions_end_all, "UPDATE sessions SET ended_ms = $1, ended_why = $2 WHERE ended_ms IS NULL");
+SQL_DEFINE(authorizations_end_all, "UPDATE authorizations SET ended_ms = $1, ended_why = $2 WHERE ended_ms IS NULL");
+
 static int
 end_all(struct op *op, const struct sql *sql, const char *user_id, const char *why, const char ***ret_ids, size_t *ret_n)
 {
@@ -41,4 +44,12 @@ int
 db_authorizations_end_user(struct op *op, const char *user_id, const char *why, const char ***ret_ids, size_t *ret_n)
 {
 	return end_all(op, &authorizations_end_user, user_id, why, ret_ids, ret_n);
+}
+
+int
+db_everything_end(struct op *op, const char *why, int64_t *ret_sessions, int64_t *ret_authorizations)
+{
+	int rc = db_exec(op, &sessions_end_all, ARGS(INT_(op->now_ms), TEXT_(why)), ret_sessions);
+
+	return rc ? rc : db_exec(op, &authorizations_end_all, ARGS(INT_(op->now_ms), TEXT_(why)), ret_authorizations);
 }
