@@ -33,29 +33,45 @@ clock_free(struct clock *clock)
 	mem_free(clock);
 }
 
+/* Both times are read again under the lock: somebody may have resumed meanwhile. */
 static void
 set_back(struct clock *clock)
 {
 	pthread_mutex_lock(&clock->lock);
-	if (!clock->is_back) {
+	if (!clock->is_back && time_now_ms() < clock->latest_ms - CLOCK_BACK_MS) {
 		clock->since_ms = time_monotonic_ms();
 		clock->is_back = true;
 	}
 	pthread_mutex_unlock(&clock->lock);
 }
 
+/* False when it is not set back (any more). */
+static bool
+time_while_back(struct clock *clock, int64_t *ret_ms)
+{
+	bool is_back;
+
+	pthread_mutex_lock(&clock->lock);
+	is_back = clock->is_back;
+	if (is_back)
+		*ret_ms = clock->latest_ms + time_monotonic_ms() - clock->since_ms;
+	pthread_mutex_unlock(&clock->lock);
+	return is_back;
+}
+
 int64_t
 clock_now_ms(struct clock *clock)
 {
-	int64_t now_ms = time_now_ms(), latest_ms;
+	int64_t now_ms = time_now_ms(), latest_ms, ms;
 
 	if (!clock)
 		return now_ms;
 	latest_ms = clock->latest_ms;
 	if (!clock->is_back && now_ms < latest_ms - CLOCK_BACK_MS)
 		set_back(clock);
-	if (clock->is_back)
-		return clock->latest_ms + time_monotonic_ms() - clock->since_ms;
+	if (clock->is_back && time_while_back(clock, &ms))
+		return ms;
+	latest_ms = clock->latest_ms;
 	/* small corrections: time stands still meanwhile */
 	while (now_ms > latest_ms && !atomic_compare_exchange_weak(&clock->latest_ms, &latest_ms, now_ms))
 		;
