@@ -3,12 +3,17 @@
 #include <string.h>
 
 #include "api_int.h"
+#include "audit/audit.h"
 #include "base/config.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/uuid.h"
 #include "people/catalog.h"
 #include "people/user.h"
+#include "store/audit.h"
 #include "store/session.h"
+
+#define REFUSALS_MS (30 * INT64_C(86400000))
 
 /* One request about one person: found, perhaps changed, and shown, in one transaction. */
 struct about {
@@ -130,6 +135,32 @@ user_view(struct op *op, const struct user *user, struct shape_user_view *ret)
 	return rc ? rc : view_grants(op, user, &ret->grants);
 }
 
+/* For the help desk: why he was refused last, in the directory's words. */
+static int
+view_refusal(struct op *op, const char *user_id, const struct shape_refusal_view **ret)
+{
+	const struct audit_filter filter = { .event = event_code(EV_LOGIN_FAIL), .user_id = user_id,
+		.from_ms = op->now_ms - REFUSALS_MS };
+	struct shape_refusal_view *view;
+	struct audit_row *rows;
+	const json_t *facts;
+	json_t *row;
+	size_t n;
+	int rc = db_audit_search(op, &filter, true, NULL, 1, &rows, &n);
+
+	if (rc || n == 0)
+		return rc;
+	rc = json_read(op, rows[0].canonical, strlen(rows[0].canonical), &row);
+	facts = rc ? NULL : json_object_get(row, "facts");
+	if (!facts || !json_get_text(facts, "reason"))
+		return rc;
+	view = op_alloc(op, sizeof(*view));
+	*view = (struct shape_refusal_view){ .at = rows[0].at_ms, .reason = json_get_text(facts, "reason"),
+		.detail = json_get_text(facts, "detail") };
+	*ret = view;
+	return 0;
+}
+
 static int
 about_body(struct op *op, void *arg)
 {
@@ -142,7 +173,9 @@ about_body(struct op *op, void *arg)
 		if (!rc)
 			rc = db_user_read(op, user->id, &user);
 	}
-	return rc ? rc : user_view(op, user, &about->view);
+	if (!rc)
+		rc = user_view(op, user, &about->view);
+	return rc ? rc : view_refusal(op, user->id, &about->view.last_refusal);
 }
 
 static int
