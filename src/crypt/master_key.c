@@ -61,7 +61,8 @@ check_file(struct op *op, const char *file, int fd)
 		return op_fail(op, ERR_SEAL, "cannot examine the master key %s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return op_fail(op, ERR_SEAL, "the master key %s is not a regular file", file);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+	/* root, at the command line, reads the key of the service's user */
+	if (st.st_uid != 0 && st.st_uid != geteuid() && geteuid() != 0)
 		return op_fail(op, ERR_SEAL, "the master key %s belongs to user %ld; it must belong to root or to the user of the daemon "
 		    "(%ld)", file, (long)st.st_uid, (long)geteuid());
 	if ((st.st_mode & 037) || ((st.st_mode & 040) && st.st_gid != 0))

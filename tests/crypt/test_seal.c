@@ -164,6 +164,11 @@ Test(seal, key_file)
 	op_forgive(op);
 	cr_assert_eq(master_key_read(op, file, &again), 0);
 	cr_assert_str_eq(master_key_id(key), master_key_id(again));
+	if (geteuid() == 0) {
+		master_key_free(again);
+		cr_assert_eq(chown(file, 65534, 65534), 0);
+		cr_assert_eq(master_key_read(op, file, &again), 0, "root reads the key of the service's user: %s", op_failure(op));
+	}
 	cr_assert_eq(master_key_read(op, folder, &again), ERR_SEAL, "a folder is no key");
 	op_forgive(op);
 	cr_assert_eq(master_key_read(op, op_printf(op, "%s/none", folder), &again), ERR_SEAL);
