@@ -196,7 +196,10 @@ class App:
         return self.post("token_endpoint", {"grant_type": "refresh_token", "refresh_token": token, **more})
 
     def introspect(self, token):
-        return self.post("introspection_endpoint", {"token": token}).json
+        return self.introspect_raw(token).json
+
+    def introspect_raw(self, token):
+        return self.post("introspection_endpoint", {"token": token})
 
     def revoke(self, token):
         return self.post("revocation_endpoint", {"token": token})

@@ -16,20 +16,29 @@
 
 #define CLOSE_MS 2000
 
+static bool
+is_stuck(struct pg_db *db)
+{
+	return atomic_load(&db->n_late) >= PG_LATE_MAX && time_monotonic_ms() - atomic_load(&db->late_ms) < PG_LATE_COUNTS_MS;
+}
+
 static int
 pg_begin(struct op *op, struct db *head, bool is_write, struct db_txn **ret)
 {
 	struct pg_db *db = (struct pg_db *)head;
 	struct pg_txn *txn = op_alloc(op, sizeof(*txn));
+	int64_t left_ms = op_left_ms(op);
 	int rc;
 
-	if (!op_left_ms(op))
+	if (!left_ms)
 		return op_fail(op, ERR_BUSY, "there is no time left for the database");
 	if (!pg_is_held(db))
 		return op_fail(op, ERR_STORE, "the claim on the database could not be renewed in time; it is tried again");
 	txn->head.db = head;
 	txn->head.is_write = is_write;
 	txn->until_ms = op->deadline_ms;
+	if (is_write && is_stuck(db) && left_ms <= PG_SHORT_MS && left_ms > PG_MOMENT_MS)
+		txn->until_ms -= left_ms - PG_MOMENT_MS;
 	rc = pg_take(op, db, txn->until_ms, &txn->connection);
 	*ret = &txn->head;
 	return rc;
@@ -75,7 +84,7 @@ pg_open(struct op *op, const char *text, struct db **ret)
 		return rc;
 	db = pg_db_new(&dsn);
 	/* a first connection, so that a wrong address is told now */
-	rc = pg_take(op, db, op->deadline_ms < time_monotonic_ms() + PG_OPEN_MS ? op->deadline_ms : time_monotonic_ms() + PG_OPEN_MS, &c);
+	rc = pg_take(op, db, op->deadline_ms, &c);
 	if (rc) {
 		db_close(&db->head);
 		return rc;

@@ -20,7 +20,7 @@
  * every writer of it under SERIALIZABLE.
  */
 static const char session_options[] =
-    "-c default_transaction_isolation=serializable -c default_transaction_read_only=off -c lock_timeout=2000"
+    "-c default_transaction_isolation=serializable -c default_transaction_read_only=off -c lock_timeout=1500"
     " -c statement_timeout=65000 -c idle_in_transaction_session_timeout=65000 -c client_connection_check_interval=1000"
     " -c bytea_output=hex -c enable_seqscan=off -c search_path=public -c client_min_messages=warning";
 

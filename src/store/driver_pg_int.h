@@ -21,12 +21,17 @@
 /* Commands that travel together: BEGIN, a statement's preparation, its execution. */
 #define PG_BATCH_MAX 3
 /* A request waits this long for one transaction; with PG_GRACE_MS to find out about a lost commit it is 503 within 3 s. */
-#define PG_SHORT_MS 2400
+#define PG_SHORT_MS 2000
 #define PG_GRACE_MS 500
+/* What lets nobody through is not waited for by everybody in turn: after so many, the next requests have only a moment. */
+#define PG_LATE_MAX 6
+#define PG_MOMENT_MS 400
+#define PG_LATE_COUNTS_MS 1000          /* after that long without another one, somebody may try again */
 /* What is not a request (its deadline is far away: driver.c) has this long for one. */
 #define PG_LONG_MS 60000
-#define PG_OPEN_MS 15000
-#define PG_LOCK_MS 2000
+/* Nobody waits longer for a connection, or a stop would. */
+#define PG_OPEN_MS 5000
+#define PG_LOCK_MS 1500
 
 /* What libpq is told, and how we call the place in sentences.  Never changed after it was made. */
 struct pg_dsn {
@@ -87,6 +92,9 @@ struct pg_db {
 	bool is_closing;
 	pthread_cond_t tick;            /* for the keeper: is_closing */
 
+	atomic_int n_late;              /* transactions that had to give up waiting since the last commit */
+	_Atomic int64_t late_ms;        /* monotonic: when the last of them did */
+
 	/* the claim; epoch 0: none */
 	_Atomic int64_t epoch, held_until_ms;   /* monotonic */
 	atomic_bool is_broken;
@@ -124,6 +132,7 @@ struct pg_txn {
 };
 
 /* The failure that a result stands for; NULL: the connection is late or lost. */
+void pg_note_late(struct pg_db *db);
 int pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *what);
 
 int pg_exec(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);

@@ -172,6 +172,7 @@ pg_commit(struct op *op, struct pg_txn *txn)
 	rc = read_commit(op, txn, results, sent);
 	pg_clear(results, countof(results));
 	if (!rc) {
+		atomic_store(&db->n_late, 0);
 		metric_add(METRIC_db_commits_total, 1);
 		metric_add(METRIC_db_operations_total, 1);
 	}

@@ -190,6 +190,8 @@ pg_take(struct op *op, struct pg_db *db, int64_t until_ms, struct pg_connection 
 	uint64_t failures;
 	struct pg_connection *c;
 
+	if (until_ms > time_monotonic_ms() + PG_OPEN_MS)
+		until_ms = time_monotonic_ms() + PG_OPEN_MS;
 	pthread_mutex_lock(&db->lock);
 	failures = db->failures;
 	pthread_mutex_unlock(&db->lock);

@@ -86,6 +86,13 @@ fail_sentence(struct op *op, const char *code, const char *text, const char *wha
 	return op_fail(op, ERR_STORE, "%s: %s (PostgreSQL code %s)", what, text, code);
 }
 
+void
+pg_note_late(struct pg_db *db)
+{
+	atomic_store(&db->late_ms, time_monotonic_ms());
+	atomic_fetch_add(&db->n_late, 1);
+}
+
 int
 pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *what)
 {
@@ -93,8 +100,11 @@ pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *w
 	const char *code = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 	const char *text = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
 
+	struct pg_db *db = (struct pg_db *)txn->head.db;
+
 	if (!result && !pg_is_lost(c)) {
 		/* our own deadline: nothing is cancelled, the socket is closed */
+		pg_note_late(db);
 		pg_lose(c);
 		return fail_transaction(txn, op_fail(op, ERR_STORE, "%s: the database did not answer in time", what));
 	}
@@ -105,6 +115,8 @@ pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *w
 	}
 	if (is_retried(txn, code))
 		return fail_transaction(txn, ERR_RETRY_TRANSACTION);
+	if (is_class(code, "55P03") || is_class(code, "57014"))
+		pg_note_late(db);
 	return fail_transaction(txn, fail_sentence(op, code, text ? text : "no reason given", what));
 }
 

@@ -61,7 +61,7 @@ def run(*command, check=True, **options):
 
 
 class Stage:
-    def __init__(self, directory="slapd", config=None, options=()):
+    def __init__(self, directory="slapd", config=None, options=(), own_postgres=False):
         self.dir = tempfile.mkdtemp(prefix="keyward-flow-", dir="/tmp")
         self.points = self.failed = 0
         self.daemon, self.apps = None, {}
@@ -76,7 +76,7 @@ class Stage:
             "source_url": "https://keyward.test/source", "service_desk": "Service desk, extension 4400", **(config or {})}
         self.is_postgres, self.postgres = ENGINE == "postgresql", None
         if self.is_postgres and "database" not in (config or {}):
-            self._database()
+            self._database(own_postgres)
         self.ldap = {}
         self.directory = directory
         self.options = ("--port", ldap, "--tls-port", ldaps, *(("--kdc-port", kdc) if directory == "ad" else ("--fast",)), *options)
@@ -111,14 +111,14 @@ class Stage:
 
     # ---- the database
 
-    def _database(self, *options):
-        """A fresh database on a throw-away PostgreSQL."""
-        self.postgres = os.environ.get("KEYWARD_FLOW_POSTGRES")
+    def _database(self, want_own):
+        """A fresh database on a throw-away PostgreSQL; on one of its own for a test that will do it harm."""
+        self.postgres = None if want_own else os.environ.get("KEYWARD_FLOW_POSTGRES")
         self.has_own_postgres = not self.postgres
         if self.has_own_postgres:
             self.postgres = tempfile.mkdtemp(prefix="keyward-postgres-", dir="/tmp")
             os.chmod(self.postgres, 0o755)
-            run(POSTGRES, "start", self.postgres, "--durable", *options, stdin=subprocess.DEVNULL)
+            run(POSTGRES, "start", self.postgres, "--durable", stdin=subprocess.DEVNULL)
         self.database = f"flow_{os.getpid()}"
         self.settings["database"] = run(POSTGRES, "database", self.postgres, self.database).stdout.strip()
 
