@@ -131,7 +131,7 @@ print_sources(void)
 static void
 print_binds(void)
 {
-#define BIND(number, outcome, tells, meaning, mend) printf("%x\t%s\t%s\n", number, meaning, mend);
+#define BIND(number, outcome, meaning, mend) printf("%x\t%s\t%s\n", number, meaning, mend);
 #include "tables/binds.def"
 #undef BIND
 }

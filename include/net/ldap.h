@@ -59,10 +59,11 @@ enum ldap_bind_outcome {
 	LDAP_BIND_OK,
 	LDAP_BIND_REFUSED,              /* wrong password or unknown; servers do not tell */
 	LDAP_BIND_LOCKED,               /* ppolicy accountLocked: slapd says so to wrong passwords too */
+	/* the rest are answers to the right password alone */
 	LDAP_BIND_DISABLED,
 	LDAP_BIND_EXPIRED_ACCOUNT,
-	LDAP_BIND_PASSWORD_EXPIRED,     /* password was right */
-	LDAP_BIND_MUST_CHANGE,          /* password was right */
+	LDAP_BIND_PASSWORD_EXPIRED,
+	LDAP_BIND_MUST_CHANGE,
 	LDAP_BIND_HOURS,                /* not at this time of the week */
 	LDAP_BIND_WORKSTATION,          /* not from here */
 };
@@ -70,7 +71,6 @@ enum ldap_bind_outcome {
 struct ldap_bind_result {
 	enum ldap_bind_outcome outcome;
 	int code;                       /* LDAP result code */
-	bool is_password_right;         /* a refusal that this server gives to the right password alone */
 	const char *why;                /* for the help desk: what the server said, what it means, how to mend it; NULL when it says nothing */
 	const char *diagnostic;         /* the server's words, cut at 200 bytes; belongs to the op */
 };

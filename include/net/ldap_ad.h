@@ -38,7 +38,6 @@ bool ldap_ad_time(const char *text, size_t n, int64_t *ret_ms);
 struct ldap_ad_refusal {
 	unsigned number;
 	enum ldap_bind_outcome outcome;
-	bool is_password_right;         /* the server answers only the right password so */
 	const char *meaning, *mend;
 };
 /*

@@ -213,18 +213,17 @@ check_nobody(struct op *op)
 		op_forgive(op);
 }
 
-/* What a refusal means, and what it means when only the right password is refused so. */
-static const struct { enum method_outcome outcome, told; const char *reason; } meaning[] = {
-	[LDAP_BIND_OK] = { METHOD_OK, METHOD_OK, "" },
-	[LDAP_BIND_REFUSED] = { METHOD_REFUSED, METHOD_REFUSED, "wrong_password" },
-	/* told by some servers to a wrong password, too: never to the browser */
-	[LDAP_BIND_LOCKED] = { METHOD_REFUSED, METHOD_REFUSED, "locked" },
-	[LDAP_BIND_DISABLED] = { METHOD_REFUSED, METHOD_CLOSED, "disabled" },
-	[LDAP_BIND_EXPIRED_ACCOUNT] = { METHOD_REFUSED, METHOD_ENDED, "expired" },
-	[LDAP_BIND_PASSWORD_EXPIRED] = { METHOD_REFUSED, METHOD_PASSWORD_EXPIRED, "password_expired" },
-	[LDAP_BIND_MUST_CHANGE] = { METHOD_REFUSED, METHOD_MUST_CHANGE, "must_change" },
-	[LDAP_BIND_HOURS] = { METHOD_REFUSED, METHOD_HOURS, "hours" },
-	[LDAP_BIND_WORKSTATION] = { METHOD_REFUSED, METHOD_WORKSTATION, "workstation" },
+static const struct { enum method_outcome outcome; const char *reason; } meaning[] = {
+	[LDAP_BIND_OK] = { METHOD_OK, "" },
+	[LDAP_BIND_REFUSED] = { METHOD_REFUSED, "wrong_password" },
+	/* told to a wrong password, too: never to the browser */
+	[LDAP_BIND_LOCKED] = { METHOD_REFUSED, "locked" },
+	[LDAP_BIND_DISABLED] = { METHOD_CLOSED, "disabled" },
+	[LDAP_BIND_EXPIRED_ACCOUNT] = { METHOD_ENDED, "expired" },
+	[LDAP_BIND_PASSWORD_EXPIRED] = { METHOD_PASSWORD_EXPIRED, "password_expired" },
+	[LDAP_BIND_MUST_CHANGE] = { METHOD_MUST_CHANGE, "must_change" },
+	[LDAP_BIND_HOURS] = { METHOD_HOURS, "hours" },
+	[LDAP_BIND_WORKSTATION] = { METHOD_WORKSTATION, "workstation" },
 };
 
 /*
@@ -237,7 +236,6 @@ apply_hold(const struct directory_person *person, struct ldap_bind_result *bind)
 	if (bind->outcome != LDAP_BIND_OK || person->hold == LDAP_BIND_OK)
 		return;
 	bind->outcome = person->hold;
-	bind->is_password_right = true;
 	bind->why = "the entry says so (msDS-User-Account-Control-Computed, pwdLastSet), although the server accepted the password";
 }
 
@@ -249,7 +247,7 @@ judge(struct op *op, struct method_result *result, struct ldap_bind_result *bind
 	if ((size_t)bind->outcome >= countof(meaning))
 		return op_fail(op, ERR_INTERNAL, "unknown outcome of a bind");
 	apply_hold(result->person, bind);
-	result->outcome = bind->is_password_right ? meaning[bind->outcome].told : meaning[bind->outcome].outcome;
+	result->outcome = meaning[bind->outcome].outcome;
 	result->reason = meaning[bind->outcome].reason;
 	result->detail = bind->why;
 	/*

@@ -128,7 +128,7 @@ const struct ldap_ad_refusal *
 ldap_ad_refusal(const char *diagnostic, unsigned *ret_number)
 {
 	static const struct ldap_ad_refusal rows[] = {
-#define BIND(number, outcome, tells, meaning, mend) { number, LDAP_BIND_##outcome, tells, meaning, mend },
+#define BIND(number, outcome, meaning, mend) { number, LDAP_BIND_##outcome, meaning, mend },
 #include "tables/binds.def"
 #undef BIND
 	};

@@ -69,7 +69,6 @@ read_words(struct op *op, struct ldap_bind_result *ret)
 	if (!row)
 		return;
 	ret->outcome = row->outcome;
-	ret->is_password_right = row->is_password_right;
 	ret->why = row->number == number ? op_printf(op, "%x: %s; %s", number, row->meaning, row->mend) :
 	    op_printf(op, "%x: a reason that is not known here", number);
 }
@@ -85,7 +84,6 @@ read_answer(struct op *op, struct ldap_link *link, LDAPMessage *message, struct 
 	ret->code = code;
 	ret->diagnostic = ldap_words(op, words);
 	ret->outcome = outcome_of(code, policy_of(link->ld, controls));
-	ret->is_password_right = ret->outcome == LDAP_BIND_PASSWORD_EXPIRED || ret->outcome == LDAP_BIND_MUST_CHANGE;
 	read_words(op, ret);
 	ldap_memfree(words);
 	ldap_controls_free(controls);

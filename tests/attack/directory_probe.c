@@ -70,7 +70,7 @@ tell_outcome(int rc, const struct ldap_bind_result *result)
 		"hours", "workstation" };
 
 	tell(rc);
-	printf("outcome: %s\ncode: %d\nright: %d\n", outcomes[result->outcome], result->code, result->is_password_right);
+	printf("outcome: %s\ncode: %d\n", outcomes[result->outcome], result->code);
 	if (result->why)
 		printf("why: %s\n", result->why);
 	return 0;
