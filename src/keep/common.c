@@ -101,20 +101,31 @@ struct begin {
 	const char *what;
 };
 
+/* Before the first table is made: a try that is cut short must be known for what it is. */
+static int
+mark_body(struct op *op, void *arg)
+{
+	return db_schema_mark_unfinished(op, arg);
+}
+
+struct clearing {
+	const struct copy_table *tables;
+	size_t n;
+};
+
 /* A step of the schema may have put rows in; a try that was cut short surely has. */
 static int
-begin_body(struct op *op, void *arg)
+clear_body(struct op *op, void *arg)
 {
-	const struct begin *begin = arg;
-	int rc = db_schema_mark_unfinished(op, begin->what);
+	const struct clearing *clearing = arg;
 
-	return rc ? rc : copy_clear(op, begin->tables, begin->n);
+	return copy_clear(op, clearing->tables, clearing->n);
 }
 
 int
 target_open(struct op *op, struct seat *seat, const char *dsn, int version, const char *what)
 {
-	struct begin begin = { .what = what };
+	struct clearing clearing = { 0 };
 	struct copy_table *tables;
 	struct db_schema schema;
 	int rc = db_open(seat->op, dsn, &seat->svc.db);
@@ -130,11 +141,15 @@ target_open(struct op *op, struct seat *seat, const char *dsn, int version, cons
 		rc = op_fail(seat->op, ERR_CONFLICT, "the database to be filled was begun with another schema; make an empty one and name "
 		    "that");
 	if (!rc)
+		rc = db_run(seat->op, mark_body, (void *)(uintptr_t)what);
+	if (!rc)
 		rc = db_migrate_to(seat->op, seat->svc.db, version);
 	if (!rc)
-		rc = copy_tables(seat->op, version, &tables, &begin.n);
-	begin.tables = tables;
-	return rc ? rc : db_run(seat->op, begin_body, &begin);
+		rc = copy_tables(seat->op, version, &tables, &clearing.n);
+	if (rc)
+		return rc;
+	clearing.tables = tables;
+	return db_run(seat->op, clear_body, &clearing);
 }
 
 struct putting {

@@ -176,15 +176,20 @@ keep_log(struct op *op, const char *file, const char *kept)
 	return op_fail(op, ERR_SYSTEM, "cannot keep %s: %s", log, strerror(errno));
 }
 
+/* A name by the time, and a number when another restore of this second has it. */
 static const char *
 kept_name(struct op *op, const char *file)
 {
 	time_t now = (time_t)(op->now_ms / 1000);
+	const char *name;
 	char text[32];
 	struct tm tm;
 
 	strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-	return op_printf(op, "%s.replaced-%s", file, text);
+	name = op_printf(op, "%s.replaced-%s", file, text);
+	for (int i = 2; access(name, F_OK) == 0 && i < 100; i++)
+		name = op_printf(op, "%s.replaced-%s-%d", file, text, i);
+	return name;
 }
 
 /*
