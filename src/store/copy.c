@@ -162,6 +162,15 @@ get_value(const unsigned char *row, size_t size, size_t *at, struct db_value *re
 	return true;
 }
 
+/* Texts among the values of a statement end with a zero, as everywhere; those in a batch do not. */
+static void
+end_texts(struct op *op, struct db_value *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (values[i].type == DB_TEXT)
+			values[i].data = op_strndup(op, values[i].data, values[i].size);
+}
+
 /* Every column of a row; false when it is none of this table. */
 static bool
 get_row(const struct copy_table *table, const unsigned char *row, size_t size, struct db_value *values)
@@ -299,6 +308,7 @@ ask_next(struct op *op, struct reading *r, struct db_rows **ret)
 	buf_add_bytes(&r->asked_key, r->last_key.text, r->last_key.length);
 	for (size_t i = 0; i < r->table->n_keys; i++)
 		get_value((unsigned char *)r->asked_key.text, r->asked_key.length, &at, &after[i]);
+	end_texts(op, after, r->table->n_keys);
 	return db_query(op, &r->next, after, r->table->n_keys, ret);
 }
 
@@ -334,6 +344,7 @@ copy_read(struct op *op, const struct copy_table *table, int (*take)(void *, con
 /* ---- writing ---- */
 
 struct writing {
+	struct op *op;
 	const struct copy_table *table;
 	const unsigned char **rows;
 	size_t *sizes;
@@ -345,12 +356,13 @@ fill_row(void *arg, size_t row, struct db_value *values)
 	struct writing *w = arg;
 
 	get_row(w->table, w->rows[row], w->sizes[row], values);
+	end_texts(w->op, values, w->table->n_columns);
 }
 
 int
 copy_write(struct op *op, const struct copy_table *table, const struct copy_batch *batch)
 {
-	struct writing w = { table, op_alloc(op, batch->rows * sizeof(*w.rows)), op_alloc(op, batch->rows * sizeof(*w.sizes)) };
+	struct writing w = { op, table, op_alloc(op, batch->rows * sizeof(*w.rows)), op_alloc(op, batch->rows * sizeof(*w.sizes)) };
 	struct db_value values[COPY_COLUMNS_MAX];
 	struct sql sql = { "copy_put", op_printf(op, "INSERT INTO %s (%s) VALUES (%s)", table->name, table->columns,
 	    dollar_list(op, table->n_columns)) };
