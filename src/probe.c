@@ -38,6 +38,8 @@ probe_ready(struct op *op, struct request *request, struct reply *reply)
 		return answer(reply, 503, "the database is broken\n");
 	if (op->svc->db && !db_may_answer(op->svc->db))
 		return answer(reply, 503, "the database cannot be reached, or a commit is not known yet\n");
+	if (op->svc->db && db_is_refusing(op->svc->db))
+		return answer(reply, 503, "the database cannot be written: its disk is full or read-only\n");
 	if (op->svc->audit && !audit_is_ready(op->svc->audit))
 		return answer(reply, 503, "the audit log cannot be written\n");
 	if (clock_behind_ms(op->svc->clock))

@@ -76,6 +76,10 @@ void db_close(struct db *db);
 int db_claim(struct op *op, struct db *db) MUST_CHECK;
 /* True after a failed fsync, or when another daemon has taken over: nothing can be promised any more, the process should end. */
 bool db_is_broken(struct db *db);
+/* True while the disk takes no writes: it is full, or its file system is read-only.  Writes are ERR_STORE and leave nothing; reads go on. */
+bool db_is_refusing(struct db *db);
+/* While that is so, tries to write, so that it ends by itself when there is room again.  A job (jobs.def). */
+int db_try_write(struct op *op) MUST_CHECK;
 /* The smallest read that reaches the tables: 0 when the database answers.  What the watchdog asks (src/pulse.c). */
 int db_pulse(struct op *op) MUST_CHECK;
 /*

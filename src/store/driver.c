@@ -21,6 +21,9 @@
 #define TRIES_MAX 20
 #define LONG_OP_MS 30000                /* work with more time than this is no request */
 
+SQL_DEFINE(try_write,
+    "INSERT INTO schema_marks (name, value) VALUES ('tried', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+
 enum run_kind { RUN_READ, RUN_WRITE, RUN_LAST };
 
 #define DRIVER(name, start, text) extern const struct db_engine db_engine_##name;
@@ -150,6 +153,27 @@ int
 db_threads(const struct db *db)
 {
 	return db->engine->writers;
+}
+
+bool
+db_is_refusing(struct db *db)
+{
+	return db->engine->is_refusing && db->engine->is_refusing(db);
+}
+
+static int
+try_body(struct op *op, void *arg)
+{
+	(void)arg;
+	return db_exec(op, &try_write, ARGS(TEXT_(op_printf(op, "%lld", (long long)op->now_ms))), NULL);
+}
+
+int
+db_try_write(struct op *op)
+{
+	if (db_is_refusing(op->svc->db) && db_run(op, try_body, NULL) < 0)
+		op_forgive(op);         /* it has been told once */
+	return 0;
 }
 
 bool

@@ -32,25 +32,33 @@ wal_errno(sqlite3 *connection)
 	return number;
 }
 
-/* No room: of the disk, of a quota, or of RLIMIT_FSIZE.  SQLite knows only the first by a code of its own. */
-static bool
-is_full(sqlite3 *connection)
+/*
+ * Why the disk took nothing: no room (of the disk, of a quota, of RLIMIT_FSIZE), or a file system that has become read-only; NULL when it
+ * failed in another way.  SQLite knows only the first by a code of its own.
+ */
+static const char *
+refusal(sqlite3 *connection)
 {
 	int code = sqlite3_extended_errcode(connection);
 
+	if ((code & 0xff) == SQLITE_FULL)
+		return "the disk is full";
+	if ((code & 0xff) == SQLITE_READONLY)
+		return "the database's file system is read-only";
 	if (code != SQLITE_IOERR_WRITE)
-		return (code & 0xff) == SQLITE_FULL;
+		return NULL;
 	code = wal_errno(connection);
-	return code == EDQUOT || code == EFBIG;
+	return code == EDQUOT || code == EFBIG ? "the disk is full" : code == EROFS ? "the database's file system is read-only" : NULL;
 }
 
 int
 sqlite_fail(struct op *op, sqlite3 *connection, const char *what)
 {
 	int code = sqlite3_extended_errcode(connection);
+	const char *why = refusal(connection);
 
-	if (is_full(connection))
-		return op_fail(op, ERR_STORE, "%s: the disk is full", what);
+	if (why)
+		return op_fail(op, ERR_STORE, "%s: %s", what, why);
 	if ((code & 0xff) == SQLITE_CONSTRAINT)
 		return op_fail(op, ERR_CONFLICT, "%s: %s", what, sqlite3_errmsg(connection));
 	if ((code & 0xff) == SQLITE_BUSY)
@@ -112,23 +120,37 @@ tell(struct sqlite_rider *riders, int rc)
 	}
 }
 
+/* Told once, not at every write. */
+static void
+refuse_writes(struct sqlite_db *db, const char *why)
+{
+	if (!atomic_exchange(&db->is_refusing, true))
+		log_line(LOG_LEVEL_ERROR, "store.refuses", "why", why, NULL);
+}
+
 /* COMMIT for everybody aboard.  Called with the writer held, without the lock. */
 static int
 commit(struct sqlite_db *db)
 {
 	int code = FAULT("db.commit") ? SQLITE_IOERR_FSYNC : sqlite_step(&db->writer, STEP_COMMIT);
+	const char *why;
 
-	bool has_no_room;
-
-	if (code == SQLITE_OK)
+	if (code == SQLITE_OK) {
+		if (atomic_exchange(&db->is_refusing, false))
+			log_line(LOG_LEVEL_NOTICE, "store.writable", "why", "the disk takes writes again", NULL);
 		return 0;
-	has_no_room = is_full(db->writer.connection);
+	}
+	why = refusal(db->writer.connection);
+	if (why) {
+		refuse_writes(db, why);
+		if (!sqlite3_get_autocommit(db->writer.connection))
+			raw(db->writer.connection, "ROLLBACK");
+		return ERR_STORE;
+	}
 	log_line(LOG_LEVEL_ERROR, "store.commit_failed", "why", sqlite3_errmsg(db->writer.connection), NULL);
 	if (!sqlite3_get_autocommit(db->writer.connection))
 		raw(db->writer.connection, "ROLLBACK");
-	/* A full disk is clean: nothing was kept.  Anything else, a failed fsync above all, means that we do not know. */
-	if (has_no_room)
-		return ERR_STORE;
+	/* A disk that took nothing is clean: nothing was kept.  Anything else, a failed fsync above all, means that we do not know. */
 	pthread_mutex_lock(&db->lock);
 	db->is_broken = true;
 	pthread_mutex_unlock(&db->lock);
@@ -212,7 +234,10 @@ go_aboard(struct sqlite_db *db, struct sqlite_txn *txn, int rc)
 	sqlite3 *connection = db->writer.connection;
 	/* FULL, IOERR and NOMEM throw the whole transaction away, everybody's */
 	bool is_dead = sqlite3_get_autocommit(connection);
+	const char *why = is_dead ? refusal(connection) : NULL;
 
+	if (why)
+		refuse_writes(db, why);
 	if (!is_dead && rc)
 		is_dead = raw(connection, "ROLLBACK TO op") != SQLITE_OK;
 	if (!is_dead)
@@ -333,6 +358,12 @@ sqlite_is_broken(struct db *head)
 }
 
 static bool
+sqlite_is_refusing(struct db *head)
+{
+	return atomic_load(&((struct sqlite_db *)head)->is_refusing);
+}
+
+static bool
 sqlite_is_wanted(struct db *head)
 {
 	struct sqlite_db *db = (struct sqlite_db *)head;
@@ -362,6 +393,7 @@ const struct db_engine db_engine_sqlite = {
 	.close = sqlite_close,
 	.claim = sqlite_claim,
 	.is_broken = sqlite_is_broken,
+	.is_refusing = sqlite_is_refusing,
 	.is_wanted = sqlite_is_wanted,
 	.begin = sqlite_begin,
 	.end = sqlite_end,

@@ -52,6 +52,7 @@ struct sqlite_db {
 	bool is_busy;                   /* somebody holds the writer */
 	bool is_open;                   /* the shared transaction is begun; belongs to the holder of the writer */
 	bool is_broken;
+	atomic_bool is_refusing;        /* the last write found no room, or a read-only file system */
 	bool is_read_only;              /* opened for looking only */
 	bool had_wal;                   /* when it was opened so */
 	int queued, n_riders;
