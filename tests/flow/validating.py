@@ -4,6 +4,7 @@
 The validators get the keys through Keys: a server of the test's own that hands on what Keyward publishes at that moment and adds one
 key whose private half the test has.  With that key tokens can be made that are wrong in exactly one thing.
 """
+import atexit
 import base64
 import hashlib
 import hmac
@@ -96,6 +97,7 @@ class Service:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                             env={**os.environ, "PORT": "0", **{k: v for k, v in env.items() if v is not None}})
+        atexit.register(self.stop)
         self.url = self._wait()
         self.browser = Browser()
 
