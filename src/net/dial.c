@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/network.h"
 #include "base/time.h"
 
 #define HOST_BYTES 256                  /* RFC 1035 2.3.4 */
@@ -29,7 +30,7 @@
 #define FAILED_FRESH_MS 2000            /* a name that did not resolve is asked again after this */
 #define CONNECT_MIN_MS 200              /* an address gets at least this long, when there is that much */
 
-struct address {
+struct endpoint {
 	struct sockaddr_storage sa;
 	socklen_t size;
 };
@@ -37,7 +38,7 @@ struct address {
 struct name {
 	struct dialer *dialer;
 	char host[HOST_BYTES];
-	struct address addresses[ADDRESSES_MAX];
+	struct endpoint addresses[ADDRESSES_MAX];
 	size_t n;                       /* the last good answer */
 	int failure;                    /* EAI_x of the last try, 0 when it was good */
 	int64_t asked_ms;               /* monotonic, when the last try ended; 0: never */
@@ -91,7 +92,7 @@ dialer_free(struct dialer *dialer)
 }
 
 static int
-look_up(const char *host, int flags, struct address *ret, size_t *ret_n)
+look_up(const char *host, int flags, struct endpoint *ret, size_t *ret_n)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags }, *list;
 	int rc = getaddrinfo(host, "1", &hints, &list);
@@ -115,7 +116,7 @@ resolve(void *arg)
 {
 	struct name *name = arg;
 	struct dialer *dialer = name->dialer;
-	struct address addresses[ADDRESSES_MAX];
+	struct endpoint addresses[ADDRESSES_MAX];
 	size_t n;
 	int failure = look_up(name->host, AI_ADDRCONFIG, addresses, &n);
 	bool is_last;
@@ -213,15 +214,17 @@ wait_for_answer(struct op *op, struct dialer *dialer, struct name *name)
 }
 
 static int
-addresses_of(struct op *op, const char *host, struct address *ret, size_t *ret_n)
+addresses_of(struct op *op, const char *host, struct endpoint *ret, size_t *ret_n)
 {
 	struct dialer *dialer = op->svc ? op->svc->dialer : NULL;
+	struct address written;
 	struct name *name;
 	bool is_pending;
 	int failure;
 
+	/* "127.1" and "2130706433" are addresses to the resolver and names to everybody who looks at them */
 	if (look_up(host, AI_NUMERICHOST, ret, ret_n) == 0)
-		return 0;
+		return address_read(host, &written) ? 0 : op_fail(op, ERR_INVALID, "%.200s is no usual form of an address: write it in full", host);
 	if (strlen(host) >= HOST_BYTES)
 		return op_fail(op, ERR_INVALID, "the name of the host is too long");
 	if (!dialer)
@@ -247,8 +250,27 @@ addresses_of(struct op *op, const char *host, struct address *ret, size_t *ret_n
 	return op_fail(op, ERR_UNREACHABLE, "%.200s cannot be resolved: %s", host, gai_strerror(failure));
 }
 
+/*
+ * Where no directory is, but perhaps something that gives its secrets to whoever asks from inside: link-local with the metadata services
+ * of clouds, and what stands for "here" or "all".  Loopback and private networks are where directories are.  The address that was looked
+ * at is the one that is connected to, so that a name cannot change its mind in between.
+ */
+static const char *
+oddity(const struct endpoint *endpoint)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&endpoint->sa;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&endpoint->sa;
+	struct address address = { .bytes = { [10] = 0xff, [11] = 0xff } };
+
+	if (endpoint->sa.ss_family == AF_INET6)
+		memcpy(address.bytes, &six->sin6_addr, sizeof(address.bytes));
+	else
+		memcpy(address.bytes + 12, &four->sin_addr, 4);
+	return address_oddity(&address);
+}
+
 static void
-set_port(struct address *address, int port)
+set_port(struct endpoint *address, int port)
 {
 	if (address->sa.ss_family == AF_INET6)
 		((struct sockaddr_in6 *)&address->sa)->sin6_port = htons((uint16_t)port);
@@ -282,7 +304,7 @@ finish_connect(int fd, int64_t wait_ms)
 }
 
 static int
-connect_one(struct address *address, int port, int64_t wait_ms, int *ret_fd)
+connect_one(struct endpoint *address, int port, int64_t wait_ms, int *ret_fd)
 {
 	int fd = socket(address->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1, failure = 0;
@@ -307,34 +329,42 @@ connect_one(struct address *address, int port, int64_t wait_ms, int *ret_fd)
 int
 dial_tcp(struct op *op, const char *host, int port, int *ret_fd)
 {
-	struct address addresses[ADDRESSES_MAX];
-	int failure = ETIMEDOUT, rc;
+	struct endpoint endpoints[ADDRESSES_MAX];
+	const char *odd = NULL;
+	int failure = 0, rc;
 	size_t n;
 
 	*ret_fd = -1;
 	assert(!op->txn);               /* no network inside a transaction */
 	if (port < 1 || port > 65535)
 		return op_fail(op, ERR_INVALID, "%d is no port", port);
-	if ((rc = addresses_of(op, host, addresses, &n)) < 0)
+	if ((rc = addresses_of(op, host, endpoints, &n)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
 		int64_t left = op_left_ms(op), share = left / (int64_t)(n - i);
 
+		if (oddity(&endpoints[i])) {
+			odd = oddity(&endpoints[i]);
+			continue;
+		}
 		if (left == 0)
 			return op_fail(op, ERR_DEADLINE, "no connection to %.200s port %d in time", host, port);
 		if (share < CONNECT_MIN_MS)
 			share = left < CONNECT_MIN_MS ? left : CONNECT_MIN_MS;
-		failure = connect_one(&addresses[i], port, share, ret_fd);
+		failure = connect_one(&endpoints[i], port, share, ret_fd);
 		if (!failure)
 			return 0;
 	}
+	if (!failure)
+		return op_fail(op, ERR_UNREACHABLE, "%.200s is %s: no service of ours is there, and nothing is asked there", host,
+		    odd ? op_printf(op, "a %s address", odd) : "without addresses");
 	return op_fail(op, ERR_UNREACHABLE, "no connection to %.200s port %d: %s", host, port, strerror(failure));
 }
 
 int
 dial_resolve(struct op *op, const char *host, struct sockaddr_storage **ret, size_t *ret_n)
 {
-	struct address addresses[ADDRESSES_MAX];
+	struct endpoint addresses[ADDRESSES_MAX];
 	int rc = addresses_of(op, host, addresses, ret_n);
 
 	if (rc)

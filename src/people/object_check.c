@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/network.h"
 #include "base/secret.h"
 #include "base/uuid.h"
 #include "people/catalog.h"
@@ -152,6 +153,37 @@ object_uri_problem(const char *uri)
 	return NULL;
 }
 
+/*
+ * An address must be written as everybody reads it: "127.1" and "2130706433" are 127.0.0.1 to a resolver and a name to whoever approves of
+ * them.  And no directory is where clouds keep their metadata, or at "all" and "here" (net/dial.c looks again at what a name resolves to).
+ */
+static const char *
+host_oddity(const char *host, size_t n)
+{
+	char text[256];
+	const char *last;
+	struct address address;
+	bool is_literal;
+
+	if (host[0] == '[') {
+		host++;
+		n -= 2;
+	}
+	if (n >= sizeof(text))
+		return "names a host that is too long";
+	memcpy(text, host, n);
+	text[n] = '\0';
+	is_literal = address_read(text, &address);
+	last = strrchr(text, '.');
+	last = last ? last + 1 : text;
+	/* a name never ends with a number (RFC 1123 2.1) */
+	if (!is_literal && (isdigit((unsigned char)last[0]) || !*last))
+		return "must be a host's name or its address in full, for example 192.0.2.7";
+	if (is_literal && address_oddity(&address))
+		return "is an address where no directory is: link-local, multicast, or one that means all or here";
+	return NULL;
+}
+
 const char *
 object_ldap_url_problem(const char *url, bool is_starttls)
 {
@@ -168,7 +200,7 @@ object_ldap_url_problem(const char *url, bool is_starttls)
 		return "ldaps:// is encrypted from the start; leave starttls out, or use ldap://";
 	if (!is_authority(authority, strlen(authority), &host_n))
 		return "must be host or host:port after the //, and nothing behind it";
-	return NULL;
+	return host_oddity(authority, host_n);
 }
 
 /* One filter in parentheses (RFC 4515 3); returns what follows it, or NULL. */

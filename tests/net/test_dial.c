@@ -106,3 +106,23 @@ Test(dial, many_names_do_not_fill_the_table_for_ever)
 	cr_assert_eq(dial_tcp(op, "localhost", port, &fd), 0, "%s", op_failure(op));
 	close(fd);
 }
+
+/* H07: a name may resolve to anything, so the address counts; 0.0.0.0 would reach the listener on this machine. */
+Test(dial, odd_addresses_are_not_asked)
+{
+	static const char *const odd[] = { "0.0.0.0", "::", "169.254.169.254", "fe80::1", "::ffff:0.0.0.0", "::ffff:169.254.1.1", "224.0.0.1", "ff02::1",
+		"255.255.255.255" };
+	static const char *const loose[] = { "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.01", "fe80::1%lo" };
+	int fd;
+
+	for (size_t i = 0; i < countof(odd); i++) {
+		cr_expect_eq(dial_tcp(op, odd[i], port, &fd), ERR_UNREACHABLE, "%s", odd[i]);
+		cr_expect_not_null(strstr(op_failure(op), "nothing is asked there"), "%s", op_failure(op));
+		cr_expect_eq(fd, -1);
+		op_forgive(op);
+	}
+	for (size_t i = 0; i < countof(loose); i++) {
+		cr_expect_eq(dial_tcp(op, loose[i], port, &fd), ERR_INVALID, "%s", loose[i]);
+		op_forgive(op);
+	}
+}

@@ -56,6 +56,30 @@ Test(object_grammar, directory_urls)
 	cr_expect(object_ldap_url_problem("ldaps://", false));
 	cr_expect(object_ldap_url_problem("ldaps://user@dir.test", false));
 	cr_expect(object_ldap_url_problem("https://dir.test", false));
+	/* H07: where an administrator may not be led */
+	static const char *const odd[] = { "169.254.169.254", "169.254.0.1:636", "0.0.0.0", "0.1.2.3", "[::]", "[::ffff:169.254.169.254]", "[fe80::1]", "[fe80::1%eth0]",
+		"[ff02::1]", "224.0.0.1", "255.255.255.255", "127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "127.0.0.01", "0177.0.0.1", "127.0.0.1.",
+		"dir.test.", "dir.127", "evil@dir.test", "dir.test:0", "dir.test:65536", "dir.test:4294967932", "dir.test:-1", "dir.test:", "dir.test#a", "dir.test?a",
+		"dir.test\\@evil", " dir.test", "dir.test/../a" };
+	for (size_t i = 0; i < countof(odd); i++) {
+		char url[80];
+
+		snprintf(url, sizeof(url), "ldaps://%s", odd[i]);
+		cr_expect(object_ldap_url_problem(url, false), "%s", url);
+	}
+	static const char *const usual[] = { "127.0.0.1", "[::1]:1636", "10.0.0.7", "192.168.1.2:636", "[fd00::7]", "dc1.clinic.test", "localhost", "dc01",
+		"1dc.clinic.test" };
+	for (size_t i = 0; i < countof(usual); i++) {
+		char url[80];
+
+		snprintf(url, sizeof(url), "ldaps://%s", usual[i]);
+		cr_expect(!object_ldap_url_problem(url, false), "%s", url);
+	}
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const schemes[] = { "file:///etc/passwd", "gopher://dir.test", "http://dir.test", "ldapi://%2frun%2fslapd", "LDAPS://dir.test" };
+
+		cr_expect(object_ldap_url_problem(schemes[i], false), "%s", schemes[i]);
+	}
 }
 
 Test(object_grammar, filters)
