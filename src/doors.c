@@ -6,8 +6,11 @@
  */
 #include "doors.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -21,6 +24,10 @@
 #define BODY_DEADLINE_MS 30000
 #define CONNECTIONS_PER_LOOP 120
 #define DOORS 3
+#define OPS_CONNECTIONS 32
+#define SOCKET_CONNECTIONS 64
+#define FILES_AT_LEAST 64
+#define FILES_RESERVED 256
 
 /* By enum door_kind; as FileDescriptorName= of a socket unit. */
 static const char *const names[DOORS] = { [DOOR_PUBLIC] = "public", [DOOR_OPS] = "ops", [DOOR_SOCKET] = "socket" };
@@ -221,12 +228,49 @@ issuer_host(struct op *op)
 	return op_strndup(op, host, strcspn(host, ":/"));
 }
 
+struct room {
+	int64_t ops, socket, public;            /* connections */
+};
+
+/*
+ * Connections never use up the descriptors that the database, the directories and the log need: when all that are left for a door are in
+ * use, new connections wait in its socket.  ERR_CONFIG when there are too few for any work.
+ */
+static int
+share_files(struct op *op, struct room *room)
+{
+	struct rlimit limit;
+	int64_t files, left;
+
+	*room = (struct room){ OPS_CONNECTIONS, SOCKET_CONNECTIONS, op->config->max_connections };
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return op_fail(op, ERR_SYSTEM, "cannot read the limit of open files: %s", strerror(errno));
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	files = limit.rlim_cur > INT_MAX ? INT_MAX : (int64_t)limit.rlim_cur;
+	if (files < FILES_AT_LEAST)
+		return op_fail(op, ERR_CONFIG, "only %lld files may be open at a time; at least %d are needed: LimitNOFILE= of the unit, or "
+		    "ulimit -n", (long long)files, FILES_AT_LEAST);
+	left = files - (files / 2 + 8 < FILES_RESERVED ? files / 2 + 8 : FILES_RESERVED);
+	if (left >= room->ops + room->socket + room->public)
+		return 0;
+	room->ops = left / 6 < room->ops ? left / 6 : room->ops;
+	room->socket = left / 6 < room->socket ? left / 6 : room->socket;
+	room->public = left - room->ops - room->socket;
+	log_line(LOG_LEVEL_WARNING, "door.few_files", "files", op_printf(op, "%lld", (long long)files),
+	    "connections", op_printf(op, "%lld", (long long)room->public),
+	    "why", "the limit of open files allows no more connections than this: LimitNOFILE= of the unit, or ulimit -n", NULL);
+	return 0;
+}
+
 int
 doors_open(struct op *op, struct program *program, struct doors **ret)
 {
 	const struct config *config = op->config;
 	struct doors *doors = mem_new(sizeof(*doors));
 	struct networks trusted;
+	struct room room;
 	const char *fault = networks_read(op->mem, config->trusted_proxies, &trusted);
 	int rc;
 
@@ -235,14 +279,16 @@ doors_open(struct op *op, struct program *program, struct doors **ret)
 	pthread_mutex_init(&doors->lock, NULL);
 	rc = fault ? op_fail(op, ERR_CONFIG, "trusted_proxies: %s", fault) : take_sockets(op, doors);
 	if (!rc)
-		rc = open_door(op, doors, program, DOOR_OPS, (struct http_options){ .max_connections = 32 });
+		rc = share_files(op, &room);
 	if (!rc)
-		rc = open_door(op, doors, program, DOOR_SOCKET, (struct http_options){ .max_connections = 64 });
+		rc = open_door(op, doors, program, DOOR_OPS, (struct http_options){ .max_connections = (int)room.ops });
+	if (!rc)
+		rc = open_door(op, doors, program, DOOR_SOCKET, (struct http_options){ .max_connections = (int)room.socket });
 	if (!rc)
 		rc = open_door(op, doors, program, DOOR_PUBLIC, (struct http_options){
 		    .certificate_file = config->tls_certificate, .key_file = config->tls_key, .host = issuer_host(op),
 		    .trusted = trusted, .reads_forwarded = config->proxies_send_forwarded,
-		    .max_connections = (int)config->max_connections, .max_per_address = (int)config->max_connections_per_address });
+		    .max_connections = (int)room.public, .max_per_address = (int)config->max_connections_per_address });
 	if (!rc) {
 		program->svc.doors = doors;
 		warn_at_start(op, doors);

@@ -391,6 +391,7 @@ run_daemon(const char *config_file)
 	int result = 1;
 
 	harden(&signals);
+	log_open();
 	if (load_config(config_file, &config))
 		return 1;
 	log_set_level(log_level_parse(config->log_level));

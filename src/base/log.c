@@ -6,7 +6,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/attr.h"
@@ -16,12 +19,26 @@
 #define VALUE_BYTES 1024
 
 static _Atomic int limit = LOG_LEVEL_INFO;
+static bool is_journal;
+/* syslog(3): what the journal takes "<N>" before a line for */
+static const char *const priorities[] = { "<3>", "<4>", "<5>", "<6>", "<7>" };
 static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
 
 void
 log_set_level(int level)
 {
 	limit = level;
+}
+
+void
+log_open(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long device, inode;
+	struct stat status;
+
+	is_journal = stream && sscanf(stream, "%lu:%lu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+	    status.st_dev == device && status.st_ino == inode;
 }
 
 int
@@ -119,12 +136,14 @@ void
 log_line(int level, const char *what, ...)
 {
 	struct line line = { .n = 0 };
-	char at[TIME_TEXT_BYTES];
+	char at[TIME_TEXT_BYTES], priority[4];
+	struct iovec parts[2] = { { .iov_base = priority, .iov_len = sizeof(priority) - 1 } };
 	va_list args;
 	const char *name;
 
 	if (level > limit)
 		return;
+	memcpy(priority, priorities[level], sizeof(priority));
 	put(&line, "{", 1);
 	put_pair(&line, "time", time_text(time_now_ms(), at));
 	put_pair(&line, "level", names[level]);
@@ -139,6 +158,7 @@ log_line(int level, const char *what, ...)
 	va_end(args);
 	line.text[line.n++] = '}';
 	line.text[line.n++] = '\n';
-	if (write(STDERR_FILENO, line.text, line.n) < 0)
+	parts[1] = (struct iovec){ .iov_base = line.text, .iov_len = line.n };
+	if (writev(STDERR_FILENO, parts + !is_journal, 1 + is_journal) < 0)
 		return;                         /* nowhere left to tell it */
 }

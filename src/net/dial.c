@@ -224,7 +224,8 @@ addresses_of(struct op *op, const char *host, struct endpoint *ret, size_t *ret_
 
 	/* "127.1" and "2130706433" are addresses to the resolver and names to everybody who looks at them */
 	if (look_up(host, AI_NUMERICHOST, ret, ret_n) == 0)
-		return address_read(host, &written) ? 0 : op_fail(op, ERR_INVALID, "%.200s is no usual form of an address: write it in full", host);
+		return address_read(host, &written) ? 0 :
+		    op_fail(op, ERR_INVALID, "%.200s is no usual form of an address: write it in full", host);
 	if (strlen(host) >= HOST_BYTES)
 		return op_fail(op, ERR_INVALID, "the name of the host is too long");
 	if (!dialer)
