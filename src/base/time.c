@@ -163,7 +163,8 @@ time_parse(const char *text, int64_t *ret_ms)
 	if (!zone(&text, true, &zone_ms) || *text || !to_ms(&tm, &base_ms))
 		return false;
 	*ret_ms = base_ms + part_ms - zone_ms;
-	return true;
+	/* a zone or a leap second may lead out of the years that have four digits */
+	return *ret_ms >= YEAR_MIN_MS && *ret_ms <= YEAR_MAX_MS;
 }
 
 bool
