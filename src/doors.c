@@ -250,8 +250,8 @@ share_files(struct op *op, struct room *room)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	files = limit.rlim_cur > INT_MAX ? INT_MAX : (int64_t)limit.rlim_cur;
 	if (files < FILES_AT_LEAST)
-		return op_fail(op, ERR_CONFIG, "only %lld files may be open at a time; at least %d are needed: LimitNOFILE= of the unit, or "
-		    "ulimit -n", (long long)files, FILES_AT_LEAST);
+		return op_fail(op, ERR_CONFIG, "only %lld files may be open at a time; at least %d are needed: LimitNOFILE= of the unit, "
+		    "or ulimit -n", (long long)files, FILES_AT_LEAST);
 	left = files - (files / 2 + 8 < FILES_RESERVED ? files / 2 + 8 : FILES_RESERVED);
 	if (left >= room->ops + room->socket + room->public)
 		return 0;
