@@ -2,7 +2,7 @@
 /*
  * The parts of a synchronisation, each alone, in CPU milliseconds.
  *
- *     directory bare URL CA BIND_DN PASSWORD BASE GROUP_BASE      libldap alone: the same entries and values, page by page
+ *     directory bare KIND URL CA BIND_DN PASSWORD BASE GROUP_BASE libldap alone: the same entries and values, page by page; KIND: openldap, ad
  *     directory read CONFIG NAME                                  our reader of that directory, told to nobody
  *     directory insert STAGED DONE TO                             the rows of a run (staging of database STAGED, people of DONE) into TO,
  *                                                                 which has the same tables, empty
@@ -105,12 +105,25 @@ take_page(LDAP *ldap, const char *base, const char *filter, const char *const *a
 	return cookie->bv_len > 0;
 }
 
+static const struct question {
+	const char *kind, *people, *groups;
+	const char *person[24], *group[6];
+} questions[] = {
+	{ "openldap", "(objectClass=inetOrgPerson)", "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))",
+	    { "entryUUID", "displayName", "cn", "mail", "c", "departmentNumber", "employeeNumber", "sn", "givenName", "l", "mobile",
+		"telephoneNumber", "postalCode", "st", "street", "title", "pwdAccountLockedTime", "pwdEndTime", "uid", NULL },
+	    { "entryUUID", "cn", "member", "uniqueMember", NULL } },
+	{ "ad", "(&(objectCategory=person)(sAMAccountType=805306368))", "(objectCategory=group)",
+	    { "objectGUID", "displayName", "cn", "mail", "c", "department", "employeeID", "sn", "givenName", "l", "mobile", "telephoneNumber",
+		"postalCode", "st", "streetAddress", "title", "userAccountControl", "msDS-User-Account-Control-Computed", "pwdLastSet",
+		"primaryGroupID", "objectSid", "accountExpires", "sAMAccountName", NULL },
+	    { "objectGUID", "cn", "objectSid", "member", NULL } },
+};
+
 static void
-bare(char **argv)
+bare(const char *kind, char **argv)
 {
-	static const char *const people[] = { "entryUUID", "displayName", "cn", "mail", "c", "departmentNumber", "employeeNumber", "sn", "givenName", "l", "mobile",
-		"telephoneNumber", "postalCode", "st", "street", "title", "pwdAccountLockedTime", "pwdEndTime", "uid", NULL };
-	static const char *const groups[] = { "entryUUID", "cn", "member", "uniqueMember", NULL };
+	const struct question *q = &questions[strcmp(kind, "ad") == 0];
 	struct berval password = { strlen(argv[3]), argv[3] }, cookie = { 0, NULL };
 	int version = 3;
 	LDAP *ldap;
@@ -121,9 +134,10 @@ bare(char **argv)
 	ldap_set_option(ldap, LDAP_OPT_PROTOCOL_VERSION, &version);
 	if (ldap_sasl_bind_s(ldap, argv[2], LDAP_SASL_SIMPLE, &password, NULL, NULL, NULL) != LDAP_SUCCESS)
 		die("bind", argv[2]);
-	while (take_page(ldap, argv[4], "(objectClass=inetOrgPerson)", people, 500, &cookie))
+	ldap_set_option(ldap, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+	while (take_page(ldap, argv[4], q->people, q->person, 500, &cookie))
 		;
-	while (take_page(ldap, argv[5], "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))", groups, 100, &cookie))
+	while (take_page(ldap, argv[5], q->groups, q->group, 100, &cookie))
 		;
 	ldap_unbind_ext_s(ldap, NULL, NULL);
 	printf("%.0f %zu\n", cpu_ms() - start, entries);
@@ -246,8 +260,8 @@ insert_all(const char *staged_file, const char *done_file, const char *to_file)
 int
 main(int argc, char **argv)
 {
-	if (argc == 8 && !strcmp(argv[1], "bare"))
-		bare(argv + 2);
+	if (argc == 9 && !strcmp(argv[1], "bare"))
+		bare(argv[2], argv + 3);
 	else if (argc == 4 && !strcmp(argv[1], "read"))
 		read_all(argv[2], argv[3]);
 	else if (argc == 5 && !strcmp(argv[1], "insert"))
