@@ -7,7 +7,8 @@
 #   ad.sh start DIR [--port 14389] [--tls-port 14636] [--kdc-port 14088] [--address A] [--bulk N]
 #            first start: makes the domain and its people; then starts the server
 #   ad.sh stop DIR | status DIR | reset DIR        reset: stop and forget the data
-#   ad.sh env DIR            shell variables: those of slapd.sh env, and AD_REALM, AD_DOMAIN, AD_KDC, AD_KEYTAB, AD_PRINCIPAL, AD_CONF
+#   ad.sh env DIR            shell variables: those of slapd.sh env, and AD_REALM, AD_DOMAIN, AD_KDC, AD_KEYTAB, AD_CONTROLLER_KEYTAB, AD_PRINCIPAL,
+#                            AD_CONF
 #   ad.sh bulk DIR N         N invented people with five groups each, as slapd.sh bulk; while it runs, too
 #   ad.sh local DIR FILE     changes the database itself as the LDIF in FILE says, as nobody could over the network (times of locks and of passwords)
 #
@@ -212,6 +213,7 @@ AD_REALM=CLINIC.TEST
 AD_DOMAIN=CLINIC
 AD_KDC=localhost:$kdc_port
 AD_KEYTAB=$dc/keyward.keytab
+AD_CONTROLLER_KEYTAB=$dc/controller.keytab
 AD_PRINCIPAL=keyward@CLINIC.TEST
 AD_CONF=$dc/etc/smb.conf
 V

@@ -161,11 +161,11 @@ class Domain:
                 sid = self.db.schema_format_value("objectSid", self.group_sid(person["marks"]["primary-group"])).decode()
                 self.replace(person["dn"], primaryGroupID=sid.rsplit("-", 1)[1])
 
-    def keytab(self):
+    def keytab(self, name, principal):
         credentials = Credentials()
         credentials.guess(self.lp)
-        file = os.path.join(self.folder, "keyward.keytab")
-        Net(credentials, self.lp).export_keytab(keytab=file, principal=f"keyward@{REALM}")
+        file = os.path.join(self.folder, name)
+        Net(credentials, self.lp).export_keytab(keytab=file, principal=f"{principal}@{REALM}")
         os.chmod(file, 0o400)
 
     def bulk(self, n):
@@ -197,7 +197,9 @@ def main():
     domain.services()
     domain.clinic()
     domain.db.transaction_commit()
-    domain.keytab()
+    domain.keytab("keyward.keytab", "keyward")
+    # for tests in which somebody with the controller's own key lies
+    domain.keytab("controller.keytab", "ldap/localhost")
 
 
 if __name__ == "__main__":

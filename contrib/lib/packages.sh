@@ -5,7 +5,7 @@ BUILD_PACKAGES="build-essential autoconf automake pkg-config libjansson-dev liby
 QUICKSTART_PACKAGES="slapd ldap-utils openssl curl jq python3 python3-jwt python3-cryptography procps"
 # contrib/ad-fixture: Samba as a domain controller, its Python bindings, and Kerberos' tools
 AD_PACKAGES="samba samba-ad-provision samba-dsdb-modules python3-samba ldb-tools krb5-user"
-CHECK_PACKAGES="libcriterion-dev libjwt-dev postgresql nginx-light apache2-bin libapache2-mod-auth-openidc nodejs node-jose
+CHECK_PACKAGES="python3-gssapi libcriterion-dev libjwt-dev postgresql nginx-light apache2-bin libapache2-mod-auth-openidc nodejs node-jose
   chromium valgrind wrk xz-utils strace systemd"
 
 # Installs those of the packages that are missing.
