@@ -117,12 +117,12 @@ def long_group(mode, attributes, server):
     if first > 0:
         server.depth += 1
         if mode == "ad-range-gap":
-            name = f"member;range={first + 1}-{last + 1}"
+            name = f"member;range={first + 1}-{'*' if last == LONG - 1 else last + 1}"
         elif mode == "ad-range-again":
             members, name = members, "member;range=0-1499"
         elif mode == "ad-range-short":
-            members = members[:-1]
-            name = f"member;range={first}-{last}"
+            # the last part does not say how many it holds
+            members = members[:-1] if last < LONG - 1 else members
         elif mode == "ad-range-none":
             members = []
         elif mode == "ad-range-empty":

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "crypt/jws.h"
 #include "net/ldap.h"
+#include "net/ldap_ad.h"
 
 #define INPUT_MAX 4096
 #define ROUNDS 3000
@@ -64,6 +65,31 @@ fuzz_time(struct op *op, const char *data, size_t n)
 		NEED(time_parse(time_text(ms, text), &again));
 		NEED(ms == again);
 	}
+	return NULL;
+}
+
+static const char *
+fuzz_ad(struct op *op, const char *data, size_t n)
+{
+	char guid[UUID_TEXT_BYTES], sid[LDAP_AD_SID_BYTES], group[LDAP_AD_SID_BYTES];
+	unsigned number;
+	uint32_t value;
+	int64_t ms;
+
+	(void)op;
+	if (ldap_ad_guid(data, n, guid))
+		NEED(n == 16 && uuid_is_valid(guid));
+	if (ldap_ad_sid(data, n, sid)) {
+		NEED(n == 8 + 4 * (size_t)(unsigned char)data[1] && text_starts_with(sid, "S-1-") && strlen(sid) < sizeof(sid));
+		if (ldap_ad_sid_of(sid, 513, group))
+			NEED(strlen(group) < sizeof(group) && !strcmp(strrchr(group, '-'), "-513"));
+	}
+	if (ldap_ad_time(data, n, &ms))
+		NEED(ms >= 0 && ms <= INT64_C(253402300799999) && strspn(data, "0123456789") == n);
+	if (ldap_ad_number(data, n, &value))
+		NEED(strspn(data, "-0123456789") == n);
+	if (ldap_ad_refusal(data, &number))
+		NEED(strstr(data, "AcceptSecurityContext error, data ") && !strpbrk(data, "\r\n"));
 	return NULL;
 }
 
@@ -226,6 +252,8 @@ static const struct target {
 	    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}" } },
 	{ "dn", fuzz_dn, { "uid=a\\, b+cn=\\c3\\a9,ou=People, dc=clinic,dc=test", "CN=\"x,y\"", "2.5.4.3=#0403616263,o=\\20 x \\ ", "cn=# ", "ldaps://[::1]:636",
 	    "ldap://dc1.clinic.test" } },
+	{ "ad", fuzz_ad, { "\x01\x02\x01\x01\x01\x01\x01\x05" "abcdefgh", "0123456789abcdef", "159984288000000000", "-2147483646", "9223372036854775807",
+	    "80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error, data 52e, v1db1" } },
 	{ "oauth", fuzz_oauth, { "https://a.test/cb?x=1", "http://127.0.0.1:80/cb", "openid profile roles",
 	    "{\"userinfo\":{\"email\":{\"essential\":true}},\"id_token\":{\"sub\":{\"value\":\"x\"},\"acr\":{\"values\":[\"pwd\"]}}}",
 	    "01a203e0-42b6-7f15-9942-a8a671a6dda6.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "a%20b+c%zz" } },
