@@ -17,10 +17,12 @@
 #define MEMBERS_EACH 1024
 #define DN_SHOWN_BYTES 1024
 #define PRIMARIES_MAX 256
+#define PROBES 5
 #define MEMBER "member"
 #define MEMBERS_EACH_TIME 1500          /* what a domain controller tells at once ([MS-ADTS] 3.1.1.3.4.6: MaxValRange) */
 #define MEMBERS_MAX 2000000             /* of one group */
 #define STAMP "uSNChanged"
+#define MEMBER_OF "memberOf"
 #define GROUP_ATTRIBUTES_MAX 16
 
 /* A piece of memory that is thrown away after so many uses. */
@@ -53,6 +55,8 @@ struct reading {
 	size_t n_primaries;
 	const char *asked_sid;                  /* of the primary group that is being read */
 	struct long_group *long_groups, **long_end;
+	const char *probes[PROBES];             /* DNs of some who are in groups */
+	size_t n_probes;
 	/* the long group being read */
 	const char *long_id;
 	bool is_begun;
@@ -128,6 +132,8 @@ on_member(struct op *op, struct reading *r, const struct ldap_value *value)
 		op_forgive(scratch);
 		return 1;
 	}
+	if (r->n_probes < PROBES && ldap_dn_is_under(key, r->setup->base_key))
+		r->probes[r->n_probes++] = op_strdup(r->op, value->data);
 	r->summary->members++;
 	return r->reader->member(op, key, r->reader->arg);
 }
@@ -168,7 +174,7 @@ is_part_sound(const struct ldap_entry *entry, const struct ldap_attribute *part,
 {
 	const struct ldap_attribute *plain = ldap_attribute(entry, MEMBER);
 
-	return part && part->n > 0 && (to == -1 || to - from + 1 == (int64_t)part->n) && !(plain && plain->n);
+	return part && (to == -1 || to - from + 1 == (int64_t)part->n) && !(plain && plain->n);
 }
 
 /* A part of a long group, which must begin where the last one ended, hold what it says, and be of the same state of the group. */
@@ -268,8 +274,8 @@ on_group(struct op *op, const struct ldap_entry *entry, void *arg)
 }
 
 /*
- * A primary group outside of what the search for groups finds has those as members whose primary group it is, and nobody else: whether
- * its other members are read must not depend on whose primary group it happens to be.
+ * A primary group outside of what the search for groups finds has those as members whose primary group it is, and nobody else:
+ * whether its other members are read must not depend on whose primary group it happens to be.
  */
 static int
 on_primary(struct op *op, const struct ldap_entry *entry, void *arg)
@@ -364,6 +370,47 @@ check_rights(struct op *op, const struct reading *r)
 	    (long long)r->hidden, r->hidden_why, r->setup->directory->body->bind_dn);
 }
 
+struct probe {
+	bool is_person, has_groups;
+};
+
+static int
+on_probe(struct op *op, const struct ldap_entry *entry, void *arg)
+{
+	struct probe *probe = arg;
+	int64_t from, to;
+
+	(void)op;
+	probe->is_person = true;
+	probe->has_groups = ldap_value(entry, MEMBER_OF) || ldap_attribute_range(entry, MEMBER_OF, &from, &to);
+	return 0;
+}
+
+/*
+ * Sign-ins follow memberOf (directory_groups.c), which has a right of its own in Active Directory.  Where it is missing every
+ * sign-in would take the roles that this reading gives, so some who were just seen in a group are asked whether they say so.
+ */
+static int
+check_member_of(struct op *op, struct ldap_link *link, const struct reading *r)
+{
+	static const char *const attributes[] = { MEMBER_OF, NULL };
+	struct ldap_query query = { .base = r->setup->base, .scope = LDAP_SUBTREE, .attributes = attributes, .limit = 1 };
+	int rc = 0;
+
+	for (size_t i = 0; !rc && r->setup->kind->kind == LDAP_KIND_AD && i < r->n_probes; i++) {
+		struct probe probe = { false, false };
+
+		query.filter = op_printf(r->op, "(&%s(distinguishedName=%s))", r->setup->filter,
+		    ldap_filter_escape(r->op, r->probes[i], strlen(r->probes[i])));
+		rc = source_search(op, r->setup, link, &query, on_probe, &probe);
+		if (!rc && probe.is_person && !probe.has_groups)
+			return op_fail(op, ERR_INCOMPLETE, "%.500s is in a group, but " SOURCE_HIDDEN MEMBER_OF ": give %s the right "
+			    "to read it, or sign-ins would find no groups; nothing was changed", r->probes[i],
+			    r->setup->directory->body->bind_dn);
+	}
+	return rc;
+}
+
 static int
 check_kind(struct op *op, struct ldap_link *link, const struct source_setup *setup)
 {
@@ -396,7 +443,7 @@ read_all(struct op *op, struct ldap_link *link, struct reading *r)
 		rc = read_primaries(op, link, r);
 	for (const struct long_group *group = r->long_groups; !rc && group; group = group->next)
 		rc = read_long(op, link, r, group);
-	return rc;
+	return rc ? rc : check_member_of(op, link, r);
 }
 
 int

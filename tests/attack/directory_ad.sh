@@ -106,6 +106,9 @@ for mode in no-control empty-control no-end no-sid no-primary; do
   grep -q "Give cn=svc,dc=clinic,dc=test the right" "$work/answer"
   point $? "L04: $mode: the message tells what to do"
 done
+lie ad-no-member-of
+ask read
+said INCOMPLETE "L04: members who cannot be seen to be some are no answer: sign-ins would end their roles"
 lie ad-some-hidden
 ask read
 said OK "L04: one whose state is hidden does not keep the others from being read"

@@ -175,10 +175,11 @@ def found(mode, base, wanted, attributes, server):
     if base.startswith("<GUID="):
         return groups(mode, wanted, attributes, server)
     people = PEOPLE_OF.get(mode, [person()])
-    if "memberOf" in attributes and base in [dn for dn, _ in people]:
+    if attributes == ["memberOf"]:
+        # asked for by base, or by distinguishedName
         above = MEMBER_OF.get(mode, [dn_of("admins")])
         name = "memberOf;range=0-1499" if mode == "ad-range-above" else "memberOf"
-        return [(base, [(name, above)])]
+        return [(dn, [] if mode == "ad-no-member-of" else [(name, above)]) for dn, _ in people if dn == base or dn.encode().hex() in wanted]
     if "OU=Groups" in base:
         return groups(mode, wanted, attributes, server)
     return people
