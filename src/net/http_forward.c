@@ -23,17 +23,50 @@ joined(const struct request *request, const char *name)
 	return out.length ? out.text : NULL;
 }
 
-/* Cuts the last element off the list, which is NULL when nothing is left. */
+/* The first end in the text, or the text's own end; RFC 7239 4: what stands in quotes separates nothing.  NULL: a quote is never closed. */
 static char *
-take_last(char **list)
+find_end(char *at, char end)
 {
-	char *comma = strrchr(*list, ','), *word = comma ? comma + 1 : *list;
+	bool is_quoted = false;
+
+	for (; *at && (is_quoted || *at != end); at++)
+		if (*at == '"')
+			is_quoted = !is_quoted;
+		else if (is_quoted && *at == '\\' && at[1])
+			at++;
+	return is_quoted ? NULL : at;
+}
+
+static char *
+find_last_comma(char *list, bool has_quotes)
+{
+	char *found = NULL;
+
+	if (!has_quotes)
+		return strrchr(list, ',');
+	for (char *at = find_end(list, ','); at && *at; at = find_end(at + 1, ','))
+		found = at;
+	return found;
+}
+
+static char *
+trim(char *word)
+{
 	size_t n;
 
 	word += strspn(word, " \t");
 	n = strlen(word);
 	while (n && (word[n - 1] == ' ' || word[n - 1] == '\t'))
 		word[--n] = '\0';
+	return word;
+}
+
+/* Cuts the last element off the list, which is NULL when nothing is left. */
+static char *
+take_last(char **list, bool has_quotes)
+{
+	char *comma = find_last_comma(*list, has_quotes), *word = trim(comma ? comma + 1 : *list);
+
 	if (comma)
 		*comma = '\0';
 	else
@@ -41,26 +74,52 @@ take_last(char **list)
 	return word;
 }
 
-/* The value of name in an element of Forwarded ("for=192.0.2.1;proto=https"), without its quotes; NULL when it has none. */
+/* What one proxy says; NULL what it does not say. */
+struct element {
+	char *client, *host, *proto;
+};
+
+/* Takes the quotes and backslashes off. */
 static char *
-parameter(char *element, const char *name)
+unquote(char *value)
 {
-	size_t n = strlen(name);
+	char *to = value;
 
-	for (char *at = element; at; at = strchr(at, ';')) {
-		char *end;
+	if (*value != '"')
+		return value;
+	for (const char *from = value + 1; *from && *from != '"'; from++)
+		*to++ = *from == '\\' && from[1] ? *++from : *from;
+	*to = '\0';
+	return value;
+}
 
-		at += strspn(at, "; \t");
-		if (strncasecmp(at, name, n) != 0 || at[n] != '=')
-			continue;
-		at += n + 1;
-		if (*at == '"')
-			at++;
-		end = at + strcspn(at, "\";");
+/* An element of Forwarded, "for=192.0.2.1;proto=https".  False for one that says a thing twice (RFC 7239 4) and so means two. */
+static bool
+read_element(char *text, struct element *ret)
+{
+	const struct { const char *name; char **to; } known[] = { { "for", &ret->client }, { "host", &ret->host }, { "proto", &ret->proto } };
+
+	*ret = (struct element){ 0 };
+	for (char *next = text; next;) {
+		char *name = next, *end = find_end(name, ';'), *equals;
+
+		if (!end)
+			return false;
+		next = *end ? end + 1 : NULL;
 		*end = '\0';
-		return at;
+		name = trim(name);
+		equals = strchr(name, '=');
+		if (!equals)
+			continue;
+		*equals = '\0';
+		for (size_t i = 0; i < countof(known); i++)
+			if (strcasecmp(name, known[i].name) == 0) {
+				if (*known[i].to)
+					return false;
+				*known[i].to = unquote(equals + 1);
+			}
 	}
-	return NULL;
+	return true;
 }
 
 /* "192.0.2.1", "192.0.2.1:4711", "2001:db8::1", "[2001:db8::1]:4711"; false for "unknown", names and everything else. */
@@ -86,13 +145,15 @@ static void
 find_client(struct request *request, const struct http_server *server, const char *field)
 {
 	char *list = joined(request, field);
-	bool is_forwarded = strcasecmp(field, "Forwarded") == 0;
+	bool is_forwarded = server->reads_forwarded;
+	struct element element;
 	struct address client;
 
 	for (int hops = 0; list && hops < MAX_HOPS; hops++) {
-		char *word = take_last(&list), *text;
+		char *word = take_last(&list, is_forwarded), *text;
 
-		word = is_forwarded ? parameter(word, "for") : word;
+		if (is_forwarded)
+			word = read_element(word, &element) ? element.client : NULL;
 		if (!word || !read_node(word, &client))
 			return;
 		text = arena_alloc(request->mem, ADDRESS_TEXT_BYTES);
@@ -102,28 +163,43 @@ find_client(struct request *request, const struct http_server *server, const cha
 	}
 }
 
-/* What the proxy that we talk to says of its own client's side; NULL when it says nothing. */
-static const char *
-last_of(struct request *request, const struct http_server *server, const char *field, const char *name)
+static char *
+last_of(struct request *request, const char *field)
 {
-	char *list = joined(request, server->reads_forwarded ? "Forwarded" : field);
-	char *word = list ? take_last(&list) : NULL;
+	char *list = joined(request, field);
 
-	return word && server->reads_forwarded ? parameter(word, name) : word;
+	return list ? take_last(&list, false) : NULL;
+}
+
+/* What the proxy that we talk to says of its own client's side.  False when that cannot be read: then nothing of it can be trusted. */
+static bool
+read_last(struct request *request, const struct http_server *server, struct element *ret)
+{
+	char *list;
+
+	*ret = (struct element){ 0 };
+	if (!server->reads_forwarded) {
+		ret->host = last_of(request, "X-Forwarded-Host");
+		ret->proto = last_of(request, "X-Forwarded-Proto");
+		return true;
+	}
+	list = joined(request, "Forwarded");
+	/* a quote that a client opened must not swallow what the proxy wrote behind it */
+	return !list || (find_end(list, '\0') && read_element(take_last(&list, true), ret));
 }
 
 const char *
 http_forward(struct request *request, const struct http_server *server)
 {
-	const char *host, *proto;
+	struct element last;
 
+	if (!read_last(request, server, &last))
+		return "the header Forwarded of the proxy cannot be read";
 	find_client(request, server, server->reads_forwarded ? "Forwarded" : "X-Forwarded-For");
-	host = last_of(request, server, "X-Forwarded-Host", "host");
-	if (host)
-		request->host = host;
-	proto = last_of(request, server, "X-Forwarded-Proto", "proto");
+	if (last.host)
+		request->host = last.host;
 	/* the session's cookie must not travel in clear text between browser and proxy (RFC 6265 8.3) */
-	if (proto && strcasecmp(proto, "https") != 0)
+	if (last.proto && strcasecmp(last.proto, "https") != 0)
 		return "the proxy was asked by plain http";
 	return NULL;
 }

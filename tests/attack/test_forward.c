@@ -106,6 +106,11 @@ Test(forward, rfc_7239)
 		{ "Forwarded: for=192.0.2.7, for=unknown\r\n", "127.0.0.9" },
 		{ "Forwarded: for=192.0.2.7, proto=https\r\n", "127.0.0.9" },
 		{ "Forwarded: xfor=192.0.2.7\r\n", "127.0.0.9" },
+		/* the proxy passes the Host on that the client wrote: what stands in quotes is no element and no parameter of its own */
+		{ "Forwarded: for=192.0.2.7;host=\"a,for=192.0.2.66\"\r\n", "192.0.2.7" },
+		{ "Forwarded: host=\"a;for=192.0.2.66\";for=192.0.2.7\r\n", "192.0.2.7" },
+		{ "Forwarded: host=\"a\\\";for=192.0.2.66;x=\\\"\";for=192.0.2.7\r\n", "192.0.2.7" },
+		{ "Forwarded: for=192.0.2.66;for=192.0.2.67, for=192.0.2.7\r\n", "192.0.2.7" },
 		{ "X-Forwarded-For: 192.0.2.66\r\nForwarded: for=192.0.2.7\r\n", "192.0.2.7" },
 		{ "X-Forwarded-For: 192.0.2.66\r\n", "127.0.0.9" },
 	};
@@ -119,6 +124,11 @@ Test(forward, rfc_7239)
 	cr_expect_eq(ask_from("127.0.0.9", s.port, "Forwarded: for=192.0.2.7;host=b.test;proto=https\r\n"), 200);
 	cr_expect_not_null(strstr(text, "\nhost b.test\n"), "%s", text);
 	cr_expect_eq(ask_from("127.0.0.9", s.port, "Forwarded: for=192.0.2.7;proto=http\r\n"), 400);
+	/* which of the two it means nobody knows */
+	cr_expect_eq(ask_from("127.0.0.9", s.port, "Forwarded: host=a;for=192.0.2.66;for=192.0.2.7\r\n"), 400);
+	cr_expect_eq(ask_from("127.0.0.9", s.port, "Forwarded: for=192.0.2.7;proto=https;proto=http\r\n"), 400);
+	/* a quote that the client opened, and the proxy's own words behind it */
+	cr_expect_eq(ask_from("127.0.0.9", s.port, "Forwarded: for=192.0.2.66;x=\"\r\nForwarded: for=192.0.2.7\r\n"), 400);
 	raw_server_close(&s);
 }
 
