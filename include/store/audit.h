@@ -34,7 +34,10 @@ struct audit_filter {
 	const char *event, *actor, *app, *request_id, *address;
 	const char *user_id, *login;    /* one of the two is enough: done by or to this account, or recorded with this login name */
 	int64_t from_ms, to_ms;         /* from at or after, to before; to 0: no end.  By the id of the row, which is the log's order */
+	const char *before_id;          /* of db_settled: only rows before which no other row will ever appear */
 };
+/* True when everything up to to_ms has an id below before_id: the log until then is complete. */
+bool db_audit_is_complete(struct op *op, const struct audit_filter *filter);
 /*
  * Inside db_read or db_run: up to limit rows, oldest first or newest first, beyond the row with id after in that direction (NULL: from
  * its begin).

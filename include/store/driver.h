@@ -92,6 +92,11 @@ bool db_may_answer(struct db *db);
  * False: it has to be called again.
  */
 void db_on_settled(struct db *db, bool (*settled)(void *arg), void *arg);
+/*
+ * An id of this process (base/uuid.h): whatever was or is written with a smaller one is visible to every db_read that begins from now
+ * on, or never will be.  Not inside db_run, whose own rows are not settled.
+ */
+const char *db_settled(struct op *op);
 /* Memory and database may differ in a way that only a new start mends: db_is_broken from now on. */
 void db_give_up(struct db *db);
 /* How many threads can use it at a time; 0: no opinion. */

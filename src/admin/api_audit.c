@@ -178,7 +178,7 @@ list_body(struct op *op, void *arg)
 	rc = names_load(op, rows, n, &names);
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = view(op, &rows[i], &names, &views[i]);
-	page->list.items = (struct shape_list){views, n};
+	page->list.items = (struct shape_list){ views, n };
 	return rc;
 }
 
@@ -245,6 +245,21 @@ read_filter(struct op *op, const struct request *request, struct page *page)
 	return rc;
 }
 
+/* Rows that are written side by side appear in another order than their ids: who goes on behind the last one must not miss any. */
+static int
+read_settled(struct op *op, const struct request *request, struct page *page)
+{
+	const char *settled;
+	int rc = api_query(op, request, "settled", &settled);
+
+	if (!rc && settled && strcmp(settled, "true") != 0)
+		return op_fail(op, ERR_INVALID, "settled must be true, or be left out");
+	if (!rc && settled)
+		page->filter.before_id = db_settled(op);
+	page->list.complete = db_audit_is_complete(op, &page->filter);
+	return rc;
+}
+
 static int
 read_order(struct op *op, const struct request *request, struct page *page)
 {
@@ -260,13 +275,15 @@ read_order(struct op *op, const struct request *request, struct page *page)
 HANDLER(api_audit_list);
 HANDLER(api_audit_list)
 {
-	struct page page = {.words = request->raw_query};
+	struct page page = { .words = request->raw_query };
 	int rc = api_limit(op, request, &page.limit);
 
 	if (!rc)
 		rc = read_order(op, request, &page);
 	if (!rc)
 		rc = read_filter(op, request, &page);
+	if (!rc)
+		rc = read_settled(op, request, &page);
 	if (!rc)
 		rc = db_read(op, list_body, &page);
 	/* a page behind a row that exists goes on with what was recorded */

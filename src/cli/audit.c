@@ -17,6 +17,8 @@
 #define PAGE "1000"
 #define TAIL_PRESET "20"
 #define FOLLOW_MS 1000
+#define SETTLE_POLL_MS 200
+#define SETTLE_MS 90000                 /* no transaction takes longer */
 #define CURSOR_BYTES 201
 
 /* ---- one row as text ---- */
@@ -36,8 +38,9 @@ add_members(struct cli *cli, struct buf *out, const json_t *object)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)object, name, value) buf_printf(out, "  %s=%s", clean_text(cli->op, name),
-	    json_is_string(value) ? clean_text(cli->op, json_string_value(value)) : "(erased)");
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+		buf_printf(out, "  %s=%s", clean_text(cli->op, name),
+		    json_is_string(value) ? clean_text(cli->op, json_string_value(value)) : "(erased)");
 }
 
 static void
@@ -64,13 +67,15 @@ view_audit(struct cli *cli, const json_t *answer)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "items"), i, item) print_row(cli, item);
+	json_array_foreach(json_object_get(answer, "items"), i, item)
+		print_row(cli, item);
 }
 
 /* ---- pages ---- */
 
 struct stream {
-	char after[CURSOR_BYTES]; /* the last row that was taken; "" at the begin */
+	char after[CURSOR_BYTES];       /* the last row that was taken; "" at the begin */
+	bool is_complete;               /* nothing more comes of what was asked for */
 	int (*take)(struct cli *cli, const json_t *item, void *arg);
 	void *arg;
 };
@@ -86,8 +91,7 @@ take_page(struct cli *cli, struct stream *stream, bool *ret_has_more)
 	*ret_has_more = false;
 	if (rc)
 		return rc;
-	json_array_foreach(json_object_get(answer.json, "items"), i, item)
-	{
+	json_array_foreach(json_object_get(answer.json, "items"), i, item) {
 		const char *id = json_get_text(item, "id");
 
 		rc = stream->take(cli, item, stream->arg);
@@ -96,7 +100,14 @@ take_page(struct cli *cli, struct stream *stream, bool *ret_has_more)
 		snprintf(stream->after, sizeof(stream->after), "%s", id ? id : "");
 	}
 	*ret_has_more = json_get_text(answer.json, "next") != NULL;
+	stream->is_complete = !*ret_has_more && json_get_bool(answer.json, "complete");
 	return EXIT_DONE;
+}
+
+static void
+wait_ms(int64_t ms)
+{
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
 }
 
 /* All pages from where the stream stands, oldest first. */
@@ -163,33 +174,38 @@ follow(struct cli *cli, struct stream *stream)
 
 	json_object_set_new(cli->query, "limit", json_string(PAGE));
 	while (!rc) {
-		nanosleep(&(struct timespec){FOLLOW_MS / 1000, FOLLOW_MS % 1000 * 1000000L}, NULL);
+		wait_ms(FOLLOW_MS);
 		rc = each_page(cli, stream);
 	}
 	return rc;
 }
 
+/*
+ * Following goes on behind the last row that was shown, so nothing is shown while a row with a smaller id may still appear.  Where
+ * nothing fits yet, whatever appears is new, and no transaction is as old as SETTLE_MS.
+ */
 int
 run_audit_tail(struct cli *cli)
 {
-	struct stream stream = {.take = take_shown};
-	char now[TIME_TEXT_BYTES];
+	struct stream stream = { .take = take_shown };
+	bool want_more = json_object_get(cli->own, "follow");
+	char from[TIME_TEXT_BYTES];
 	int rc;
 
-	time_text(time_now_ms(), now);
+	if (want_more)
+		json_object_set_new(cli->query, "settled", json_string("true"));
+	time_text(time_now_ms() - SETTLE_MS, from);
 	rc = show_end(cli, &stream);
-	if (rc || !json_object_get(cli->own, "follow"))
+	if (rc || !want_more)
 		return rc;
-	/* nothing fits yet: what comes from now on does */
 	if (!*stream.after)
-		json_object_set_new(cli->query, "from", json_string(now));
+		json_object_set_new(cli->query, "from", json_string(from));
 	return follow(cli, &stream);
 }
 
 /* ---- export ---- */
 
-struct export
-{
+struct export {
 	FILE *out;
 	bool is_csv;
 	int64_t n;
@@ -265,13 +281,42 @@ close_file(struct cli *cli, struct export *export, int rc)
 	return rc;
 }
 
+/* So that it comes to an end while others write: what is not recorded yet is left to the next export. */
+static void
+settle_end(struct cli *cli)
+{
+	const char *to = json_get_text(cli->query, "to");
+	int64_t now_ms = time_now_ms(), to_ms;
+	char now[TIME_TEXT_BYTES];
+
+	/* what is no time the daemon refuses */
+	if (!to || (time_parse(to, &to_ms) && to_ms > now_ms))
+		json_object_set_new(cli->query, "to", json_string(time_text(now_ms, now)));
+}
+
+/* Every row of before the end, those included that are being written while we read: whoever goes on from that end misses none. */
+static int
+export_all(struct cli *cli, struct stream *stream)
+{
+	int64_t until_ms = time_monotonic_ms() + SETTLE_MS;
+	int rc = each_page(cli, stream);
+
+	while (!rc && !stream->is_complete && time_monotonic_ms() < until_ms) {
+		wait_ms(SETTLE_POLL_MS);
+		rc = each_page(cli, stream);
+	}
+	if (rc || stream->is_complete)
+		return rc;
+	fputs("keyward: rows of that time are still being written; export them again in a minute\n", stderr);
+	return EXIT_FAILED;
+}
+
 int
 run_audit_export(struct cli *cli)
 {
 	const char *format = json_get_text(cli->own, "format");
-	struct export export = {.is_csv = format && !strcmp(format, "csv")};
-	struct stream stream = {.take = take_exported, .arg = &export};
-	char now[TIME_TEXT_BYTES];
+	struct export export = { .is_csv = format && !strcmp(format, "csv") };
+	struct stream stream = { .take = take_exported, .arg = &export };
 	int rc;
 
 	if (format && !export.is_csv && strcmp(format, "jsonl")) {
@@ -283,11 +328,10 @@ run_audit_export(struct cli *cli)
 		return rc;
 	if (export.is_csv)
 		csv_print_row(export.out, cli->op, columns, countof(columns));
-	/* so that it comes to an end while others write */
-	if (!json_object_get(cli->query, "to"))
-		json_object_set_new(cli->query, "to", json_string(time_text(time_now_ms(), now)));
+	settle_end(cli);
+	json_object_set_new(cli->query, "settled", json_string("true"));
 	json_object_set_new(cli->query, "limit", json_string(PAGE));
-	rc = close_file(cli, &export, each_page(cli, &stream));
+	rc = close_file(cli, &export, export_all(cli, &stream));
 	if (!rc && (export.out != stdout || isatty(STDERR_FILENO)))
 		fprintf(stderr, "%lld row%s\n", (long long)export.n, export.n == 1 ? "" : "s");
 	return rc;

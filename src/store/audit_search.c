@@ -79,7 +79,7 @@ leads(const struct audit_filter *f, bool is_down)
 static const char *
 id_at(struct op *op, int64_t time_ms)
 {
-	unsigned char bytes[16] = {0};
+	unsigned char bytes[16] = { 0 };
 	char text[UUID_TEXT_BYTES];
 
 	time_ms = time_ms < 0 ? 0 : time_ms;
@@ -87,6 +87,12 @@ id_at(struct op *op, int64_t time_ms)
 		bytes[i] = (unsigned char)(time_ms >> (8 * (5 - i)));
 	uuid_format(bytes, text);
 	return op_strdup(op, text);
+}
+
+bool
+db_audit_is_complete(struct op *op, const struct audit_filter *filter)
+{
+	return filter->before_id && filter->to_ms && strcmp(id_at(op, filter->to_ms), filter->before_id) <= 0;
 }
 
 int
@@ -99,6 +105,8 @@ db_audit_search(struct op *op, const struct audit_filter *filter, bool is_newest
 	size_t n = 0;
 	int rc;
 
+	if (filter->before_id && strcmp(filter->before_id, high) < 0)
+		high = filter->before_id;
 	if (after && is_newest_first && strcmp(after, high) < 0)
 		high = after;
 	if (after && !is_newest_first && strcmp(after, low) > 0)
@@ -108,9 +116,9 @@ db_audit_search(struct op *op, const struct audit_filter *filter, bool is_newest
 		TEXT_(filter->request_id), TEXT_(filter->address), TEXT_(filter->user_id), TEXT_(filter->login)),
 	    &rows);
 	while (!rc && n < limit && (rc = db_next(rows)) > 0) {
-		v[n++] = (struct audit_row){db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2),
-		    db_text_dup(op, rows, 3), db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6),
-		    db_text_dup(op, rows, 7)};
+		v[n++] = (struct audit_row){ db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2),
+			db_text_dup(op, rows, 3), db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6),
+			db_text_dup(op, rows, 7) };
 		rc = 0;
 	}
 	*ret = v;

@@ -86,12 +86,20 @@ db_file(const char *dsn)
 	return engine && engine->is_file ? dsn : NULL;
 }
 
+static int
+opened(int rc, struct db **db)
+{
+	if (!rc)
+		(*db)->marks = db_marks_new();
+	return rc;
+}
+
 int
 db_open(struct op *op, const char *dsn, struct db **ret)
 {
 	const struct db_engine *engine = engine_of(dsn);
 
-	return engine ? engine->open(op, dsn, ret) : op_fail(op, ERR_CONFIG, "no storage engine for this database");
+	return engine ? opened(engine->open(op, dsn, ret), ret) : op_fail(op, ERR_CONFIG, "no storage engine for this database");
 }
 
 int
@@ -101,7 +109,7 @@ db_open_reader(struct op *op, const char *dsn, struct db **ret)
 
 	if (!engine)
 		return op_fail(op, ERR_CONFIG, "no storage engine for this database");
-	return engine->open_reader ? engine->open_reader(op, dsn, ret) : engine->open(op, dsn, ret);
+	return opened(engine->open_reader ? engine->open_reader(op, dsn, ret) : engine->open(op, dsn, ret), ret);
 }
 
 int
@@ -114,8 +122,11 @@ db_examine(struct op *op, struct db *db, struct db_health *ret)
 void
 db_close(struct db *db)
 {
+	struct db_marks *marks = db ? db->marks : NULL;
+
 	if (db)
 		db->engine->close(db);
+	db_marks_free(marks);
 }
 
 int
@@ -207,6 +218,7 @@ struct db_ride {
 	int rc;
 	void (*complete)(struct op *op, int rc, void *arg);
 	void *arg;
+	struct db_mark mark;
 };
 
 static void
@@ -229,6 +241,7 @@ void
 db_ride_settled(struct db_ride *ride, int rc)
 {
 	ride->rc = rc;
+	db_mark_end(ride->op->svc->db, &ride->mark);
 	ride_half(ride);
 }
 
@@ -273,31 +286,46 @@ db_settle(struct op *op)
 	return waiting.rc;
 }
 
+/* From the body's begin until the outcome is known, which of RUN_LAST db_ride_settled is told. */
 static int
-run_once(struct op *op, struct db *db, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
+run_marked(struct op *op, struct db_txn *txn, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
 {
+	struct db *db = op->svc->db;
+	bool may_ride = kind == RUN_LAST && db->engine->end_later;
+	struct db_ride *ride = may_ride ? op_alloc(op, sizeof(*ride)) : NULL;
 	struct db_effect *effects;
-	struct db_txn *txn;
-	int rc = db->engine->begin(op, db, kind != RUN_READ, &txn);
+	struct db_mark own, *mark = ride ? &ride->mark : &own;
+	int rc;
 
-	if (rc)
-		return rc;
+	if (kind != RUN_READ)
+		db_mark_begin(op, db, mark);
 	op->txn = txn;
 	rc = body(op, arg);
 	assert(rc || !txn->open_rows);
 	effects = txn->effects;
 	op->txn = NULL;
-	if (!rc && kind == RUN_LAST && db->engine->end_later) {
-		op->ride = op_alloc(op, sizeof(*op->ride));
-		op->ride->op = op;
-		op->ride->effects = effects;
-		db->engine->end_later(op, txn, op->ride);
+	if (!rc && ride) {
+		ride->op = op;
+		ride->effects = effects;
+		op->ride = ride;
+		db->engine->end_later(op, txn, ride);
 		return 0;
 	}
 	rc = db->engine->end(op, txn, rc);
+	if (kind != RUN_READ)
+		db_mark_end(db, mark);
 	if (!rc)
 		run_effects(op, effects);
 	return rc;
+}
+
+static int
+run_once(struct op *op, struct db *db, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
+{
+	struct db_txn *txn;
+	int rc = db->engine->begin(op, db, kind != RUN_READ, &txn);
+
+	return rc ? rc : run_marked(op, txn, kind, body, arg);
 }
 
 /* Those who met each other should not meet again: 1 to 2 ms, then twice that, up to 64. */

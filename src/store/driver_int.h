@@ -3,8 +3,10 @@
 #ifndef KW_STORE_DRIVER_INT_H
 #define KW_STORE_DRIVER_INT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/uuid.h"
 #include "store/driver.h"
 
 /* Only between an engine and driver.c: run the whole body again. */
@@ -67,13 +69,32 @@ struct db_engine {
 	const char *type_int, *type_text, *type_blob, *type_strict, *type_keyed;
 };
 
+/* A transaction that writes, from its begin until its outcome is known; the oldest first (driver_mark.c). */
+struct db_mark {
+	struct db_mark *next, *previous;
+	char id[UUID_TEXT_BYTES];       /* smaller than every id made in it */
+};
+
+struct db_marks {
+	pthread_mutex_t lock;
+	struct db_mark *oldest, *newest;
+	char settled[UUID_TEXT_BYTES];  /* the answer of db_settled before */
+};
+
 /* Head of every engine's database. */
 struct db {
 	const struct db_engine *engine;
 	bool (*on_settled)(void *arg);  /* db_on_settled */
 	void *on_settled_arg;
 	atomic_bool must_end;           /* db_give_up */
+	struct db_marks *marks;         /* of db_open until db_close */
 };
+
+/* driver_mark.c; mark belongs to the caller until the end. */
+struct db_marks *db_marks_new(void);
+void db_marks_free(struct db_marks *marks);
+void db_mark_begin(struct op *op, struct db *db, struct db_mark *mark);
+void db_mark_end(struct db *db, struct db_mark *mark);
 
 /* The outcome of a transaction that was ended by end_later. */
 void db_ride_settled(struct db_ride *ride, int rc);

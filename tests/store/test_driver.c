@@ -7,9 +7,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/time.h"
+#include "base/uuid.h"
 #include "store.h"
 
 SQL_DEFINE(test_put, "INSERT INTO settings (name, value) VALUES ($1, $2)");
@@ -262,6 +264,77 @@ Test(driver, a_reply_rides_with_the_commit)
 	cr_assert_not(db_ride(op, ride_done, &bad));
 	cr_assert_eq(db_run_last(op, increment_nothing, NULL), 0);
 	cr_assert_eq(db_settle(op), 0);
+	op_end(op);
+}
+
+/* ---- what is settled ---- */
+
+struct side {
+	char id[UUID_TEXT_BYTES];       /* made in the body */
+	atomic_bool is_inside, may_end;
+	int rc;
+};
+
+static int
+side_body(struct op *op, void *arg)
+{
+	struct side *side = arg;
+	int rc;
+
+	uuid_new(side->id, op->now_ms);
+	rc = db_exec(op, &test_put, ARGS(TEXT_(side->id), TEXT_("side")), NULL);
+	atomic_store(&side->is_inside, true);
+	while (!atomic_load(&side->may_end))
+		usleep(1000);
+	return rc;
+}
+
+static void *
+side_thread(void *arg)
+{
+	struct op *op = op_begin(&svc, NULL);
+
+	((struct side *)arg)->rc = db_run(op, side_body, arg);
+	op_end(op);
+	return NULL;
+}
+
+/* Whoever reads behind the last row that he has seen would never see the row of a transaction that began before and ends later. */
+Test(driver, nothing_is_settled_behind_a_transaction_under_way)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct side first = { .may_end = false }, second = { .may_end = true };
+	bool is_alone = !getenv("KEYWARD_TEST_POSTGRES");       /* SQLite has one writer at a time */
+	const char *before = db_settled(op), *during;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, side_thread, &first);
+	while (!atomic_load(&first.is_inside))
+		usleep(1000);
+	if (!is_alone) {
+		cr_assert_eq(db_run(op, side_body, &second), 0, "%s", op_failure(op));
+		cr_assert_gt(strcmp(second.id, first.id), 0);
+	}
+	during = db_settled(op);
+	cr_expect_gt(strcmp(first.id, before), 0);
+	cr_expect_lt(strcmp(during, first.id), 0, "a row with id %s may still appear, and %s is called settled", first.id, during);
+	cr_expect_eq(strcmp(during, db_settled(op)), 0);
+	atomic_store(&first.may_end, true);
+	pthread_join(thread, NULL);
+	cr_assert_eq(first.rc, 0);
+	cr_expect_gt(strcmp(db_settled(op), first.id), 0);
+	cr_expect(is_alone || strcmp(db_settled(op), second.id) > 0);
+	op_end(op);
+}
+
+Test(driver, a_reply_that_rides_settles_with_its_commit)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct side side = { .may_end = true };
+
+	cr_assert_eq(db_run_last(op, side_body, &side), 0, "%s", op_failure(op));
+	cr_assert_eq(db_settle(op), 0);
+	cr_expect_gt(strcmp(db_settled(op), side.id), 0);
 	op_end(op);
 }
 
