@@ -28,7 +28,7 @@ struct attempt {
 	const struct session *old_session;      /* the browser's session until now; ends */
 	const char *cookie;             /* out */
 	bool is_refused;                /* out: the account may not be used, seen in the transaction */
-	bool is_untold;                 /* out: no directory said whether the password is right */
+	bool is_untold;                 /* out: no directory was given the password, or it answered that it cannot tell */
 	const char *user_id;            /* out */
 };
 
@@ -259,7 +259,7 @@ refuse_failure(struct op *op, const struct request *request, struct reply *reply
 
 	if (status < 500)
 		return code;
-	a->is_untold = true;
+	a->is_untold = !a->method.is_unanswered;
 	record_refusal(op, a, code == ERR_SYNC_FIRST ? "restored" : "directory", true);
 	op_forgive(op);
 	if (status == 503)
@@ -415,7 +415,11 @@ verify(struct op *op, struct request *request, struct reply *reply, struct attem
 	if (person && throttle_take(op, person) < 0)
 		return refuse_throttled(op, request, reply, a, person);
 	rc = method_ldap_check(op, a->password, &a->method);
-	if (person && (rc || a->method.outcome != METHOD_REFUSED))
+	/*
+	 * ASVS 6.3.1: a password that a directory was given without an answer counts as wrong.  Where wrong passwords are answered late,
+	 * or never, the right one would otherwise be found by trying, and the directory's own lockout reached.
+	 */
+	if (person && (rc ? !a->method.is_unanswered : a->method.outcome != METHOD_REFUSED))
 		throttle_give_back(op, person);
 	if (rc)
 		return refuse_failure(op, request, reply, a, rc);

@@ -21,6 +21,7 @@ enum method_outcome {
 
 struct method_result {
 	enum method_outcome outcome;
+	bool is_unanswered;             /* a directory was given the password and said neither yes nor no */
 	const char *reason;             /* for the audit: unknown, ambiguous, wrong_password, locked, disabled, ... */
 	const char *detail;             /* for the help desk: what the directory said, what it means, how to mend it; NULL when it said nothing */
 	const struct catalog_directory *directory;      /* NULL while nobody is found */

@@ -274,6 +274,7 @@ check_password(struct op *op, const char *password, struct method_result *result
 		return 0;
 	}
 	rc = directory_check_password(op, result->directory, result->person->dn, password, &bind);
+	result->is_unanswered = bind.is_unanswered;
 	if (!rc)
 		rc = judge(op, result, &bind);
 	if (rc)

@@ -14,6 +14,7 @@ is_no(int code)
 {
 	switch (code) {
 	case LDAP_INVALID_CREDENTIALS:
+	case LDAP_CONSTRAINT_VIOLATION:
 	case LDAP_NO_SUCH_OBJECT:
 	case LDAP_INVALID_DN_SYNTAX:
 	case LDAP_INAPPROPRIATE_AUTH:
@@ -34,6 +35,9 @@ outcome_of(int code, LDAPPasswordPolicyError policy)
 {
 	if (code == LDAP_SUCCESS)
 		return policy == PP_changeAfterReset ? LDAP_BIND_MUST_CHANGE : LDAP_BIND_OK;
+	/* 389 Directory Server and its kin, to whom was refused too often: a no to this person, not the failure of a server */
+	if (code == LDAP_CONSTRAINT_VIOLATION)
+		return LDAP_BIND_LOCKED;
 	switch (policy) {
 	case PP_passwordExpired:
 		return LDAP_BIND_PASSWORD_EXPIRED;
@@ -116,10 +120,12 @@ ldap_link_bind(struct op *op, struct ldap_link *link, const char *dn, const char
 	controls[0] = policy;
 	code = ldap_sasl_bind(link->ld, dn, LDAP_SASL_SIMPLE, &secret, controls, NULL, &id);
 	ldap_control_free(policy);
+	ret->is_unanswered = true;
 	if (code != LDAP_SUCCESS)
 		return ldap_link_fail(op, link, code, "sending a bind");
 	if ((rc = ldap_link_result(op, link, id, &type, &message)) < 0)
 		return rc;
+	ret->is_unanswered = type != LDAP_RES_BIND;
 	if (type == LDAP_RES_BIND)
 		rc = read_answer(op, link, message, ret);
 	else

@@ -157,6 +157,9 @@ has "reason: expired" "L10: an account whose end has passed"
 lie locked
 ask find alice
 has "active: 1" "L10: locked for a while is the bind's affair"
+lie person-locked
+ask login alice willow-lantern-42
+has "outcome: locked" "L10: too many tries, told by constraintViolation, is a no to this person and no failure of the server"
 lie bind-control-lies
 ask check uid=alice,ou=people,dc=clinic,dc=test wrong
 has_not "outcome: ok" "L10: a control never makes a yes of a no"

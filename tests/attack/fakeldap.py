@@ -233,6 +233,10 @@ class Client:
             return self.send(message(number, result(0x65, 0)))
         if self.mode == "bind-busy":
             code = 51
+        if self.mode == "person-locked" and dn != SERVICE:
+            return self.send(message(number, result(0x61, 19, "Exceed password retry limit. Please try later.")))
+        if self.mode == "person-silent" and dn != SERVICE and code:
+            self.stall()
         if self.mode == "bind-control-lies" and dn != SERVICE:
             # a wrong password whose policy control tells "must change", which would mean that the password was right
             control = tlv(0xA0, tlv(0x30, tlv(4, "1.3.6.1.4.1.42.2.27.8.5.1"), tlv(4, tlv(0x30, tlv(0x81, b"\x02")))))
