@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define DIGITS_MIN 8
 #define FINGERPRINT_DIGITS 64
 
 struct server {
@@ -87,7 +86,10 @@ show_certificates(struct setup *s, const json_t *list)
 	}
 }
 
-/* Hexadecimal digits alone, small; NULL when it is something else. */
+/*
+ * A whole fingerprint, in small hexadecimal digits alone; NULL when it is something else.  A part of it would not do: a certificate whose
+ * fingerprint begins with given digits can be made by trying.
+ */
 static const char *
 digits_of(struct setup *s, const char *answer)
 {
@@ -100,7 +102,7 @@ digits_of(struct setup *s, const char *answer)
 			return NULL;
 		buf_add_char(&out, (char)tolower((unsigned char)*answer));
 	}
-	return out.length >= DIGITS_MIN && out.length <= FINGERPRINT_DIGITS ? out.text : NULL;
+	return out.length == FINGERPRINT_DIGITS ? out.text : NULL;
 }
 
 static const char *
@@ -108,10 +110,10 @@ check_trust(struct setup *s, const char *answer)
 {
 	if (!*answer || answer[0] == '/' || digits_of(s, answer))
 		return NULL;
-	return "please give the whole path of a file, or at least 8 digits of the fingerprint, or nothing";
+	return "please give the whole path of a file, or all 64 digits of the fingerprint, or nothing";
 }
 
-/* The shown certificate whose fingerprint begins so. */
+/* The shown certificate with this fingerprint. */
 static const char *
 shown_pem(struct setup *s, const json_t *list, const char *digits)
 {
@@ -121,7 +123,7 @@ shown_pem(struct setup *s, const json_t *list, const char *digits)
 	json_array_foreach(list, i, one) {
 		const char *sha256 = json_get_text(one, "sha256");
 
-		if (strncmp(sha256, digits, strlen(digits)) != 0)
+		if (strcmp(sha256, digits) != 0)
 			continue;
 		say(s, "Accepted: %s", json_get_text(one, "subject"));
 		if (!json_get_bool(one, "is_ca"))

@@ -96,8 +96,9 @@ write_cron(struct setup *s)
 {
 	static const char file[] = "/etc/cron.d/keyward-backup";
 	const char *user = s->user && !s->has_systemd ? s->user : "root";
-	const char *line = op_printf(s->op, "# Written by \"keyward setup\": every night a backup, the last 30 days are kept.\n"
-	    "30 2 * * * %s %s --force && find %s -name '*.backup' -mtime +30 -delete\n", user,
+	/* the folder may hold what is not ours: only files of these names are removed, and none below it */
+	const char *line = op_printf(s->op, "# Written by \"keyward setup\": every night a backup, those of the last 30 days are kept.\n"
+	    "30 2 * * * %s %s --force && find %s -maxdepth 1 -type f -name '20*-*-*.backup' -mtime +30 -delete\n", user,
 	    backup_command(s, "$(date +\\%F)"), s->backup_folder);
 	int rc;
 
