@@ -57,6 +57,8 @@ struct config {
  * out of range) is added to problems in one run; ERR_CONFIG when there is any.  *ret has one reference.
  */
 int config_load(struct op *op, const char *file, struct problems *problems, const struct config **ret) MUST_CHECK;
+/* The folder of a configuration file's drop-ins, whether it exists or not; belongs to the op. */
+const char *config_folder(struct op *op, const char *file);
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config);
 /* Names of keys that differ and take effect only at a start; comma separated, "" when none; belongs to the op. */

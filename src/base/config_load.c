@@ -176,17 +176,22 @@ list_folder(struct loading *l, DIR *dir, const char *names[static DROP_INS_MAX])
 }
 
 /* keyward.yaml has keyward.d beside it. */
+const char *
+config_folder(struct op *op, const char *file)
+{
+	size_t n = strlen(file);
+
+	return op_printf(op, "%.*s.d", (int)(n > 5 && !strcmp(file + n - 5, ".yaml") ? n - 5 : n), file);
+}
+
 static int
 load_drop_ins(struct loading *l, const char *file)
 {
-	size_t length = strlen(file), n;
-	const char *names[DROP_INS_MAX], *folder;
-	DIR *dir;
+	const char *names[DROP_INS_MAX], *folder = config_folder(l->op, file);
+	DIR *dir = opendir(folder);
 	int rc = 0;
+	size_t n;
 
-	folder = length > 5 && !strcmp(file + length - 5, ".yaml") ? op_strndup(l->op, file, length - 5) : file;
-	folder = op_printf(l->op, "%s.d", folder);
-	dir = opendir(folder);
 	if (!dir && errno != ENOENT)
 		return op_fail(l->op, ERR_CONFIG, "cannot read the folder %s: %s", folder, strerror(errno));
 	if (!dir)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The configuration file, and room on the disks that it names. */
+#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
 #include <string.h>
@@ -15,11 +16,44 @@
 #define FILES_WARN 10000
 #define FOLDERS_MAX 8
 
+/* Who writes it names the master key, the database and the issuer (ASVS 5.0 13.2.2). */
+static bool
+is_ours_alone(struct check *c, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		check_bad(c, "", "", "%s: %s", path, strerror(errno));
+	else if (st.st_mode & 022)
+		check_bad(c, "", op_printf(c->op, "chmod go-w %s", path),
+		    "%s can be changed by others than its owner (mode %04o)", path, (unsigned)(st.st_mode & 07777));
+	else
+		return true;
+	return false;
+}
+
+/* Whoever may put a file into the folder changes the configuration as well. */
+static bool
+are_drop_ins_ours(struct check *c)
+{
+	const char *folder = config_folder(c->op, c->file);
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	bool is_good = !dir || is_ours_alone(c, folder);
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			is_good = is_ours_alone(c, op_printf(c->op, "%s/%s", folder, entry->d_name)) && is_good;
+	if (dir)
+		closedir(dir);
+	return is_good;
+}
+
 void
 check_configuration(struct check *c)
 {
 	const struct problems *problems;
-	struct stat st;
+	bool is_good;
 
 	if (doctor_need(c->doctor, NEED_CONFIG)) {
 		problems = doctor_config_problems(c->doctor);
@@ -32,13 +66,8 @@ check_configuration(struct check *c)
 			    doctor_why(c->doctor, NEED_CONFIG));
 		return;
 	}
-	if (stat(c->file, &st) < 0)
-		check_bad(c, "", "", "%s: %s", c->file, strerror(errno));
-	/* who writes it names the master key, the database and the issuer (ASVS 5.0 13.2.2) */
-	else if (st.st_mode & 022)
-		check_bad(c, "", op_printf(c->op, "chmod go-w %s", c->file),
-		    "%s can be changed by others than its owner (mode %04o)", c->file, (unsigned)(st.st_mode & 07777));
-	else
+	is_good = is_ours_alone(c, c->file);
+	if (are_drop_ins_ours(c) && is_good)
 		check_ok(c, "", "%s has no mistakes", c->file);
 }
 
