@@ -71,7 +71,7 @@ enum ldap_bind_outcome {
 struct ldap_bind_result {
 	enum ldap_bind_outcome outcome;
 	int code;                       /* LDAP result code */
-	bool is_unanswered;             /* the password was sent and nothing came back: whether the server counts it as wrong is not known */
+	bool is_unanswered;             /* the password was sent and nothing came back: the server may have counted it as wrong */
 	const char *why;                /* for the help desk: what the server said, what it means, how to mend it; NULL when it says nothing */
 	const char *diagnostic;         /* the server's words, cut at 200 bytes; belongs to the op */
 };

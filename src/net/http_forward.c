@@ -23,7 +23,10 @@ joined(const struct request *request, const char *name)
 	return out.length ? out.text : NULL;
 }
 
-/* The first end in the text, or the text's own end; RFC 7239 4: what stands in quotes separates nothing.  NULL: a quote is never closed. */
+/*
+ * The first end in the text, or the text's own end; RFC 7239 4: what stands in quotes separates nothing.  NULL: a quote is never
+ * closed.
+ */
 static char *
 find_end(char *at, char end)
 {
@@ -97,7 +100,9 @@ unquote(char *value)
 static bool
 read_element(char *text, struct element *ret)
 {
-	const struct { const char *name; char **to; } known[] = { { "for", &ret->client }, { "host", &ret->host }, { "proto", &ret->proto } };
+	const struct { const char *name; char **to; } known[] = {
+		{ "for", &ret->client }, { "host", &ret->host }, { "proto", &ret->proto },
+	};
 
 	*ret = (struct element){ 0 };
 	for (char *next = text; next;) {
@@ -171,7 +176,7 @@ last_of(struct request *request, const char *field)
 	return list ? take_last(&list, false) : NULL;
 }
 
-/* What the proxy that we talk to says of its own client's side.  False when that cannot be read: then nothing of it can be trusted. */
+/* What the proxy that we talk to says of its own client's side.  False when that cannot be read: then nothing of it is trusted. */
 static bool
 read_last(struct request *request, const struct http_server *server, struct element *ret)
 {
