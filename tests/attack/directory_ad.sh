@@ -192,6 +192,16 @@ said INCOMPLETE "L08: nor is another group than the primary one"
 ask read
 said INCOMPLETE "L08: to a full read neither"
 
+# --- L09: an address that one has written into his own entry
+
+lie ad-mail-taken
+ask method bob@clinic.test willow-lantern-42
+has "outcome: refused" "L09: another's principal name as one's own mail address signs nobody in"
+has "reason: ambiguous" "L09: neither of the two"
+saw_no "bind dn=CN=" "L09: and no password was tried"
+ask method bob willow-lantern-42
+has "outcome: ok" "L09: whose login name it is not is not kept out"
+
 # --- L10: states; a yes of the bind does not outweigh the entry
 
 lie ad-disabled

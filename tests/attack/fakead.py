@@ -175,6 +175,9 @@ def found(mode, base, wanted, attributes, server):
     if base.startswith("<GUID="):
         return groups(mode, wanted, attributes, server)
     people = PEOPLE_OF.get(mode, [person()])
+    if mode == "ad-mail-taken":
+        # Alice has written Bob's principal name into her own mail address
+        people = [person(mail="bob@clinic.test")] if "(mail=" in wanted else [person(**BOB)]
     if attributes == ["memberOf"]:
         # asked for by base, or by distinguishedName
         above = MEMBER_OF.get(mode, [dn_of("admins")])

@@ -63,6 +63,23 @@ for how in LDAPS StartTLS; do
   has "same: $people" "$how: a sign-in finds everybody with the same data and roles as the full read"
 done
 
+# --- the same server as one of no known kind, everything told by hand; and as what it is not
+
+objects "ldaps://127.0.0.1:$secure" false
+cp "$work/objects.yaml" "$work/known.yaml"
+sed -i "s/{name: clinic, url:/{name: clinic, kind: generic, id_attribute: entryUUID, id_form: uuid, login_attribute: uid, name_attribute: displayName, mail_attribute: mail, expires_attribute: pwdEndTime, expires_form: generalized, member_attributes: [member], filter: '(objectClass=inetOrgPerson)', url:/" \
+  "$work/objects.yaml"
+ask agree
+has "result: OK" "generic: configured by hand"
+has "same: $people" "generic: a sign-in and a full read agree on everybody"
+sed -i "s/id_attribute: entryUUID, id_form: uuid/id_attribute: uid, id_form: text/" "$work/objects.yaml"
+ask find quotes
+has "id: quotes" "generic: another identifier"
+sed "s/{name: clinic, url:/{name: clinic, kind: ad, url:/" "$work/known.yaml" >"$work/objects.yaml"
+ask read
+has "result: INVALID" "what is no Active Directory is not read as one"
+cp "$work/known.yaml" "$work/objects.yaml"
+
 ask find parens
 has "rule: providers downtown" "a name with ( ) * is found in its groups"
 ask find blanks
