@@ -98,7 +98,13 @@ kill)
   kill -KILL "$head" $(ps -o pid= --ppid "$head")
   ;;
 database)
-  superuser -c "CREATE DATABASE \"$1\" OWNER keyward" && echo "host=$dir port=$PGPORT user=keyward dbname=$1"
+  # two at once may meet at the template
+  for try in 1 2 3 4 5; do
+    superuser -c "CREATE DATABASE \"$1\" OWNER keyward TEMPLATE template0" && break
+    [ "$try" -lt 5 ] || exit 1
+    sleep 0.3
+  done
+  echo "host=$dir port=$PGPORT user=keyward dbname=$1"
   ;;
 drop) superuser -c "DROP DATABASE IF EXISTS \"$1\" WITH (FORCE)" ;;
 sql) superuser "$@" ;;

@@ -480,17 +480,26 @@ db_text_dup(struct op *op, struct db_rows *rows, int column)
 }
 
 int
+db_put_each(struct op *op, const struct sql *sql, const struct db_rows_in *in)
+{
+	struct db_value *values = op_alloc(op, in->columns * sizeof(*values));
+	int rc = 0;
+
+	for (size_t i = 0; i < in->rows && !rc; i++) {
+		in->fill(in->arg, i, values);
+		rc = db_exec(op, sql, values, in->columns, NULL);
+	}
+	return rc;
+}
+
+int
 db_put_many(struct op *op, const struct sql *sql, size_t columns, size_t rows,
     void (*fill)(void *arg, size_t row, struct db_value *values), void *arg)
 {
-	struct db_value *values = op_alloc(op, columns * sizeof(*values));
-	int rc = 0;
+	struct db_rows_in in = { columns, rows, fill, arg };
+	const struct db_engine *engine = op->txn->db->engine;
 
-	for (size_t i = 0; i < rows && !rc; i++) {
-		fill(arg, i, values);
-		rc = db_exec(op, sql, values, columns, NULL);
-	}
-	return rc;
+	return engine->put_many ? engine->put_many(op, op->txn, sql, &in) : db_put_each(op, sql, &in);
 }
 
 struct db_value

@@ -32,6 +32,13 @@ struct db_rows {
 	struct op *op;
 };
 
+/* What db_put_many was given. */
+struct db_rows_in {
+	size_t columns, rows;
+	void (*fill)(void *arg, size_t row, struct db_value *values);
+	void *arg;
+};
+
 struct db_engine {
 	const char *name;
 	bool is_file;                   /* the DSN is the path of one file */
@@ -50,6 +57,8 @@ struct db_engine {
 	/* As end with rc 0, but returns at once and calls db_ride_settled later; NULL when the engine cannot. */
 	void (*end_later)(struct op *op, struct db_txn *txn, struct db_ride *ride);
 	int (*exec)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);
+	/* The engine's own way for many rows; NULL: one by one. */
+	int (*put_many)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_rows_in *in);
 	int (*query)(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret);
 	int (*next)(struct db_rows *rows);
 	void (*finish)(struct db_rows *rows);
@@ -95,6 +104,8 @@ struct db_marks *db_marks_new(void);
 void db_marks_free(struct db_marks *marks);
 void db_mark_begin(struct op *op, struct db *db, struct db_mark *mark);
 void db_mark_end(struct db *db, struct db_mark *mark);
+/* One by one. */
+int db_put_each(struct op *op, const struct sql *sql, const struct db_rows_in *in);
 
 /* The outcome of a transaction that was ended by end_later. */
 void db_ride_settled(struct db_ride *ride, int rc);

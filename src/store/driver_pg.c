@@ -144,6 +144,7 @@ const struct db_engine db_engine_pg = {
 	.begin = pg_begin,
 	.end = pg_end,
 	.exec = pg_exec,
+	.put_many = pg_put_many,
 	.query = pg_query,
 	.next = pg_next,
 	.finish = pg_finish,

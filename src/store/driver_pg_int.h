@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The parts of the PostgreSQL driver: what a DSN may say (driver_pg_dsn.c), one connection and its deadlines (driver_pg_wire.c), the pool
- * (driver_pg_pool.c), statements (driver_pg_stmt.c), transactions (driver_pg.c), commits whose answer was lost
+ * (driver_pg_pool.c), statements (driver_pg_stmt.c), many rows (driver_pg_bulk.c), transactions (driver_pg.c), commits whose answer was lost
  * (driver_pg_outcome.c), the claim (driver_pg_lease.c), a look from outside (driver_pg_look.c).
  */
 #ifndef KW_STORE_DRIVER_PG_INT_H
@@ -44,10 +44,16 @@ struct pg_dsn {
 int pg_dsn_read(struct op *op, const char *text, struct pg_dsn *ret);
 void pg_dsn_clear(struct pg_dsn *dsn);
 
+/* Types of values, as the server numbers them (pg_type.dat). */
+enum { PG_OID_BOOL = 16, PG_OID_BYTEA = 17, PG_OID_INT8 = 20, PG_OID_INT2 = 21, PG_OID_INT4 = 23, PG_OID_TEXT = 25, PG_OID_NUMERIC = 1700 };
+
+struct pg_bulk;                         /* driver_pg_bulk.c */
+
 struct pg_connection {
 	struct pg_connection *next;
 	PGconn *conn;
 	bool *is_prepared;              /* by sql_index, and the outcome row behind them */
+	struct pg_bulk *bulks;
 	bool is_draining;               /* the end of the last transaction was sent, its answer not read yet */
 	bool has_lost_standby;          /* the server gave up waiting for its standby: a commit may not be on it */
 };
@@ -75,6 +81,8 @@ bool pg_drain(struct pg_connection *c, int64_t until_ms);
 /* Leaves out the pipeline, for COPY and scripts; and goes back into it. */
 bool pg_leave_pipeline(struct pg_connection *c);
 bool pg_wait(struct pg_connection *c, int64_t until_ms);
+/* Until everything was sent. */
+bool pg_wait_sent(struct pg_connection *c, int64_t until_ms);
 
 /* ---- driver_pg_pool.c ---- */
 
@@ -137,6 +145,8 @@ int pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const cha
 
 int pg_exec(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);
 int pg_query(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret);
+int pg_put_many(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_rows_in *in);
+void pg_bulk_free(struct pg_bulk *bulk);
 int pg_next(struct db_rows *rows);
 void pg_finish(struct db_rows *rows);
 struct db_value pg_value(struct db_rows *rows, int column);

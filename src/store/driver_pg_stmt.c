@@ -13,8 +13,6 @@
 #include "base/time.h"
 #include "driver_pg_int.h"
 
-enum { OID_BYTEA = 17, OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_NUMERIC = 1700 };
-
 struct params {
 	const char *values[PG_ARGS_MAX];
 	int sizes[PG_ARGS_MAX], formats[PG_ARGS_MAX];
@@ -276,14 +274,14 @@ pg_value(struct db_rows *head, int column)
 	if (PQgetisnull(result, row, column))
 		return (struct db_value){ .type = DB_NULL };
 	switch (PQftype(result, column)) {
-	case OID_INT8:
-	case OID_INT4:
-	case OID_INT2:
-	case OID_NUMERIC:
+	case PG_OID_INT8:
+	case PG_OID_INT4:
+	case PG_OID_INT2:
+	case PG_OID_NUMERIC:
 		return (struct db_value){ .type = DB_INT, .number = atoll(text) };
-	case OID_BOOL:
+	case PG_OID_BOOL:
 		return (struct db_value){ .type = DB_INT, .number = *text == 't' };
-	case OID_BYTEA:
+	case PG_OID_BYTEA:
 		return blob_value(head->op, text);
 	default:
 		return (struct db_value){ .type = DB_TEXT, .data = text, .size = (size_t)PQgetlength(result, row, column) };

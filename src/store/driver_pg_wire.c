@@ -89,6 +89,18 @@ pg_wait(struct pg_connection *c, int64_t until_ms)
 	}
 }
 
+bool
+pg_wait_sent(struct pg_connection *c, int64_t until_ms)
+{
+	int unsent;
+
+	while ((unsent = PQflush(c->conn)) > 0)
+		/* the server may say something meanwhile, and would wait for us to read it */
+		if (wait_socket(PQsocket(c->conn), POLLIN | POLLOUT, until_ms) <= 0 || !PQconsumeInput(c->conn))
+			return false;
+	return !unsent;
+}
+
 void
 pg_clear(PGresult **results, size_t n)
 {
@@ -246,5 +258,6 @@ pg_connection_close(struct pg_connection *c)
 		return;
 	PQfinish(c->conn);
 	mem_free(c->is_prepared);
+	pg_bulk_free(c->bulks);
 	mem_free(c);
 }

@@ -338,6 +338,128 @@ Test(driver, a_reply_that_rides_settles_with_its_commit)
 	op_end(op);
 }
 
+SQL_DEFINE(many_put,
+    "INSERT INTO keys (id, purpose, alg, public_jwk, sealed, created_ms, active_from) VALUES ($1, 'many', $2, $3, $4, $5, $5)"
+    " ON CONFLICT (id) DO UPDATE SET alg = excluded.alg, created_ms = excluded.created_ms");
+SQL_DEFINE(many_set, "UPDATE keys SET alg = $2 WHERE id = $1");
+SQL_DEFINE(many_get, "SELECT alg, public_jwk, sealed, created_ms, active_from FROM keys WHERE id = $1");
+SQL_DEFINE(many_plain, "INSERT INTO settings (name, value) VALUES ($1, $2)");
+
+#define MANY_ROWS 40
+
+/* What a careless way of writing rows would change. */
+static const char *const nasty[] = { "", "plain", "tab\there", "line\nbreak", "cr\rlf\n", "back\\slash", "\\N", "\\.", "'quoted'", "\"double\"",
+	"comma, (bracket", "$1", "\xc3\xa4\xe2\x82\xac\xf0\x9f\xa6\x89", "\x01\x7f", " blank ", "NULL" };
+
+static void
+fill_many(void *arg, size_t row, struct db_value *v)
+{
+	static const unsigned char blob[] = { 0, 1, 2, '\\', '\n', '\t', 0xff, 0 };
+	static char ids[MANY_ROWS][16];
+
+	/* the last two rows have the same key */
+	snprintf(ids[row], sizeof(ids[row]), "many-%zu", row == MANY_ROWS - 1 ? row - 1 : row);
+	v[0] = TEXT_(ids[row]);
+	v[1] = TEXT_(nasty[(row + *(size_t *)arg) % countof(nasty)]);
+	if (*(size_t *)arg)
+		return;
+	v[2] = row % 3 ? TEXT_(nasty[row % countof(nasty)]) : NULL_;
+	v[3] = BLOB_(blob, row % (sizeof(blob) + 1));
+	v[4] = INT_(row % 2 ? INT64_MIN + (int64_t)row : INT64_MAX - (int64_t)row);
+}
+
+static int
+put_rows(struct op *op, void *arg)
+{
+	return db_put_many(op, &many_put, 5, MANY_ROWS, fill_many, arg);
+}
+
+static int
+set_rows(struct op *op, void *arg)
+{
+	return db_put_many(op, &many_set, 2, MANY_ROWS - 1, fill_many, arg);
+}
+
+static int
+check_rows(struct op *op, void *arg)
+{
+	for (size_t row = 0; row < MANY_ROWS - 1; row++) {
+		/* of two equal ones the last has won; what the conflict does not name is the first one's */
+		size_t last = row == MANY_ROWS - 2 && !*(size_t *)arg ? row + 1 : row, size, zero = 0;
+		struct db_value wanted[5], changed[5];
+		struct db_rows *rows;
+		const void *blob;
+
+		fill_many(&zero, row, wanted);
+		fill_many(&zero, last, changed);
+		fill_many(arg, last, changed);
+		cr_assert_eq(db_query(op, &many_get, ARGS(TEXT_(wanted[0].data)), &rows), 0);
+		cr_assert_eq(db_next(rows), 1);
+		cr_expect_str_eq(db_text(rows, 0), changed[1].data);
+		if (last == row || !*(size_t *)arg)
+			cr_expect_eq(db_int(rows, 3), row == MANY_ROWS - 2 ? INT64_MIN + MANY_ROWS - 1 : wanted[4].number);
+		if (row == MANY_ROWS - 2) {
+			db_end(rows, 0);
+			continue;
+		}
+		cr_expect_eq(db_int(rows, 4), wanted[4].number);
+		cr_expect_eq(db_is_null(rows, 1), wanted[2].type == DB_NULL);
+		if (wanted[2].type != DB_NULL)
+			cr_expect_str_eq(db_text(rows, 1), wanted[2].data);
+		blob = db_blob(rows, 2, &size);
+		cr_expect_eq(size, wanted[3].size);
+		cr_expect(!size || !memcmp(blob, wanted[3].data, size));
+		db_end(rows, 0);
+	}
+	return 0;
+}
+
+Test(driver, many_rows_at_once_are_the_same_rows)
+{
+	struct op *op = op_begin(&svc, NULL);
+	size_t turn = 0;
+
+	cr_assert_eq(db_run(op, put_rows, &turn), 0, "%s", op_failure(op));
+	cr_assert_eq(db_read(op, check_rows, &turn), 0);
+	cr_assert_eq(db_run(op, put_rows, &turn), 0, "again: %s", op_failure(op));
+	cr_assert_eq(db_read(op, check_rows, &turn), 0);
+	turn = 3;
+	cr_assert_eq(db_run(op, set_rows, &turn), 0, "%s", op_failure(op));
+	cr_assert_eq(db_read(op, check_rows, &turn), 0);
+	op_end(op);
+}
+
+static void
+fill_plain(void *arg, size_t row, struct db_value *v)
+{
+	v[0] = TEXT_(((char (*)[16])arg)[row]);
+	v[1] = TEXT_("x");
+}
+
+static int
+put_plain(struct op *op, void *arg)
+{
+	return db_put_many(op, &many_plain, 2, MANY_ROWS, fill_plain, arg);
+}
+
+Test(driver, many_rows_are_all_or_nothing)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "row-17", "1", 0, 0 }, first = { "row-0", NULL, 0, 0 };
+	char names[MANY_ROWS][16];
+
+	for (size_t i = 0; i < MANY_ROWS; i++)
+		snprintf(names[i], sizeof(names[i]), "row-%zu", i);
+	cr_assert_eq(db_run(op, put, &pair), 0);
+	cr_assert_eq(db_run(op, put_plain, names), ERR_CONFLICT);
+	op_forgive(op);
+	cr_assert_eq(db_read(op, get, &first), 0);
+	cr_assert_null(first.value);
+	snprintf(names[17], sizeof(names[17]), "row-free");
+	cr_assert_eq(db_run(op, put_plain, names), 0, "%s", op_failure(op));
+	op_end(op);
+}
+
 Test(driver, migrating_again_changes_nothing)
 {
 	struct op *op = op_begin(&svc, NULL);

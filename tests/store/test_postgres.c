@@ -53,6 +53,17 @@ psql(const char *text)
 	store_postgres(words);
 }
 
+/* Whether anybody gets into the database of this test. */
+static void
+let_in(const char *yes)
+{
+	char words[300];
+
+	snprintf(words, sizeof(words), "sql %s -d postgres -c 'ALTER DATABASE t_%ld ALLOW_CONNECTIONS %s'", getenv("KEYWARD_TEST_POSTGRES"),
+	    (long)getpid(), yes);
+	store_postgres(words);
+}
+
 /* ---- addresses ---- */
 
 static void
@@ -198,6 +209,41 @@ Test(pg, text_is_ordered_byte_by_byte)
 	op_end(op);
 }
 
+/* ---- many rows ---- */
+
+SQL_DEFINE(pg_stages, "SELECT COUNT(*) FROM pg_class WHERE relname >= 'kw_stage_' AND relname < 'kw_stage`' AND relkind = 'r'");
+
+static void
+fill_setting(void *arg, size_t row, struct db_value *v)
+{
+	v[0] = TEXT_(((char (*)[16])arg)[row]);
+	v[1] = TEXT_("1");
+}
+
+static int
+bulk_body(struct op *op, void *arg)
+{
+	struct db_rows *rows;
+	int rc = db_put_many(op, &pg_put, 2, 20, fill_setting, arg);
+
+	if (!rc)
+		rc = db_query(op, &pg_stages, NO_ARGS, &rows);
+	if (!rc && (rc = db_next(rows)) > 0)
+		rc = db_int(rows, 0) == 1 ? 0 : ERR_INTERNAL;
+	return db_end(rows, rc);
+}
+
+Test(pg, many_rows_travel_by_copy)
+{
+	struct op *op = op_begin(&svc, NULL);
+	char names[20][16];
+
+	for (size_t i = 0; i < countof(names); i++)
+		snprintf(names[i], sizeof(names[i]), "bulk %zu", i);
+	cr_assert_eq(db_run(op, bulk_body, names), 0, "%s", op_failure(op));
+	op_end(op);
+}
+
 /* ---- faults ---- */
 
 static int
@@ -272,8 +318,16 @@ Test(pg, a_row_that_another_session_holds_costs_its_deadline)
 	op_end(op);
 }
 
-#define END_ALL "SELECT pg_terminate_backend(pid) FROM pg_stat_activity" \
-	" WHERE application_name LIKE 'keyward-%' AND datname = current_database()"
+/* Ends every session of ours. */
+static void
+end_all(void)
+{
+	char words[500];
+
+	snprintf(words, sizeof(words), "sql %s -d postgres -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+	    " WHERE application_name LIKE 'keyward-%%' AND datname = 't_%ld'\"", getenv("KEYWARD_TEST_POSTGRES"), (long)getpid());
+	store_postgres(words);
+}
 
 struct ended {
 	int runs, times;
@@ -286,7 +340,7 @@ ended_body(struct op *op, void *arg)
 	int rc = db_exec(op, &pg_put, ARGS(TEXT_(op_printf(op, "ended %d", ended->times)), TEXT_("1")), NULL);
 
 	if (!rc && ended->runs++ < ended->times)
-		psql(END_ALL);
+		end_all();
 	return rc;
 }
 
@@ -306,7 +360,7 @@ Test(pg, idle_connections_that_were_ended_are_not_met)
 	struct op *op = op_begin(&svc, NULL);
 
 	cr_assert_eq(put(op, "a"), 0);
-	psql(END_ALL);
+	end_all();
 	cr_assert_eq(put(op, "b"), 0, "%s", op_failure(op));
 	op_end(op);
 }
@@ -449,13 +503,13 @@ Test(pg, a_claim_that_cannot_be_renewed_is_not_trusted)
 	cr_assert_eq(db_claim(op, svc.db), 0, "%s", op_failure(op));
 	cr_assert(db_may_answer(svc.db));
 	/* nobody gets in any more, and who is in goes */
-	psql("ALTER ROLE keyward NOLOGIN");
-	psql(END_ALL);
+	let_in("false");
+	end_all();
 	while (db_may_answer(svc.db) && time_monotonic_ms() < until_ms)
 		usleep(100000);
 	cr_assert_not(db_may_answer(svc.db), "the deadline is our own");
 	cr_assert_not(db_is_broken(svc.db), "nobody else has it");
-	psql("ALTER ROLE keyward LOGIN");
+	let_in("true");
 	until_ms = time_monotonic_ms() + 20000;
 	while (!db_may_answer(svc.db) && time_monotonic_ms() < until_ms)
 		usleep(100000);
