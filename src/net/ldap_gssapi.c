@@ -34,6 +34,19 @@ struct ldap_seal {
 	size_t from;
 };
 
+/* What was opened is wiped.  MIT 1.20 gives a byte of memory for an empty message and does not take back what has no length. */
+static void
+wipe(gss_buffer_desc *plain)
+{
+	OM_uint32 minor;
+
+	if (plain->value)
+		mem_wipe(plain->value, plain->length);
+	if (plain->value && plain->length == 0)
+		plain->length = 1;
+	gss_release_buffer(&minor, plain);
+}
+
 /* ---- the layer */
 
 static struct ldap_seal *
@@ -51,9 +64,7 @@ seal_free(struct ldap_seal *seal)
 		return;
 	if (seal->context)
 		gss_delete_sec_context(&minor, &seal->context, GSS_C_NO_BUFFER);
-	if (seal->plain.value)
-		mem_wipe(seal->plain.value, seal->plain.length);
-	gss_release_buffer(&minor, &seal->plain);
+	wipe(&seal->plain);
 	mem_free(seal->packet);
 	mem_free(seal);
 }
@@ -111,7 +122,7 @@ open_packet(Sockbuf_IO_Desc *sbiod, struct ldap_seal *seal)
 	int is_secret = 0;
 	ber_slen_t got;
 
-	gss_release_buffer(&minor, &seal->plain);
+	wipe(&seal->plain);
 	seal->from = 0;
 	if ((got = read_all(sbiod, (unsigned char *)&size, sizeof(size))) <= 0)
 		return (int)got;
@@ -126,8 +137,11 @@ open_packet(Sockbuf_IO_Desc *sbiod, struct ldap_seal *seal)
 	sealed = (gss_buffer_desc){ size, seal->packet };
 	major = gss_unwrap(&minor, seal->context, &sealed, &seal->plain, &is_secret, &qop);
 	errno = EBADMSG;
-	/* RFC 2743 1.2.3: a repeated, old or missing packet is told by bits besides; a packet in clear text is none of this connection */
-	return major == GSS_S_COMPLETE && is_secret ? 1 : -1;
+	/*
+	 * RFC 2743 1.2.3: a repeated, old or missing packet is told by bits besides; a packet in clear text, or an empty one, is none
+	 * of this connection
+	 */
+	return major == GSS_S_COMPLETE && is_secret && seal->plain.length > 0 ? 1 : -1;
 }
 
 static ber_slen_t
@@ -315,7 +329,7 @@ choose_layer(struct op *op, struct ldap_link *link, gss_buffer_desc *offer, stru
 	else if (plain.length != 4 || !(offered[0] & LAYER_CONFIDENTIAL))
 		rc = op_fail(op, ERR_LDAP_TLS, "the directory offers no encryption of a Kerberos connection");
 	most = rc ? 0 : (OM_uint32)offered[1] << 16 | (OM_uint32)offered[2] << 8 | offered[3];
-	gss_release_buffer(&minor, &plain);
+	wipe(&plain);
 	if (!rc && (gss_wrap_size_limit(&minor, seal->context, 1, GSS_C_QOP_DEFAULT, most, &seal->most) != GSS_S_COMPLETE || !seal->most))
 		rc = op_fail(op, ERR_LDAP, "the directory takes Kerberos packets of %u bytes only", most);
 	if (!rc && (major = gss_wrap(&minor, seal->context, 0, GSS_C_QOP_DEFAULT, &ours, NULL, &sealed)) != GSS_S_COMPLETE)
