@@ -10,14 +10,18 @@ if ! command -v systemd-analyze >/dev/null; then
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/keyward-units.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
-for unit in keywardd.service keywardd@.service keywardd.socket; do
+for unit in keywardd.service keywardd@.service keywardd.socket keyward-backup.service keyward-backup@.service keyward-backup.timer \
+  keyward-backup@.timer; do
   # the programs are not installed here
-  sed -e "s,^Exec\([A-Za-z]*\)=[^ ]*keywardd,Exec\1=/bin/true," "$abs_builddir/systemd/$unit" >"$work/$unit"
+  sed -e "s,^Exec\([A-Za-z]*\)=[^ ]*keywardd,Exec\1=/bin/true," -e "s,exec [^ ]*/keyward ,exec /bin/true ," "$abs_builddir/systemd/$unit" >"$work/$unit"
 done
 cp "$work/keywardd@.service" "$work/keywardd@north.service"
-for unit in keywardd.service keywardd@north.service keywardd.socket; do
+cp "$work/keyward-backup@.service" "$work/keyward-backup@north.service"
+cp "$work/keyward-backup@.timer" "$work/keyward-backup@north.timer"
+for unit in keywardd.service keywardd@north.service keywardd.socket keyward-backup.service keyward-backup@north.service keyward-backup.timer \
+  keyward-backup@north.timer; do
   # other units of the machine are none of our business
-  found_none "systemd understands $unit" "$(systemd-analyze verify --man=no "$work/$unit" 2>&1 | grep "$work/\|^keywardd")"
+  found_none "systemd understands $unit" "$(systemd-analyze verify --man=no "$work/$unit" 2>&1 | grep "$work/\|^keyward")"
 done
 for unit in keywardd.service keywardd@.service; do
   score=$(systemd-analyze security --no-pager --offline=true "$abs_builddir/systemd/$unit" 2>/dev/null |
