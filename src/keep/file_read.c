@@ -240,7 +240,7 @@ read_table(struct op *op, struct reading *r)
 	return 0;
 }
 
-/* Nothing may stand behind the end: neither in the stream nor behind it. */
+/* Nothing may stand behind the end in the stream; what stands behind the stream is read as part of its last block, which then fails. */
 static int
 check_end(struct op *op, struct reading *r)
 {
@@ -249,8 +249,6 @@ check_end(struct op *op, struct reading *r)
 
 	if (!rc && (!in->is_last || in->at != in->filled))
 		rc = wrong_form(op, r);
-	if (!rc && file_read(in->fd, in->sealed, 1) != 0)
-		rc = op_fail(op, ERR_MALFORMED, "%s has something behind its end; use another backup", in->path);
 	return rc;
 }
 
