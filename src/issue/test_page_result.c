@@ -13,6 +13,8 @@
 #include "store/driver.h"
 #include "web/pages.h"
 
+#define ERROR_BYTES_MAX 64
+
 struct result {
 	const struct catalog_app *app;
 	const char *secret, *id_token, *access_token;
@@ -88,12 +90,15 @@ redeem(struct op *op, const struct request *request, struct result *r)
 		{ "code_verifier", test_page_derive(op, r->secret, "verifier") } };
 	struct request asked = *request;
 	struct reply reply = { .mem = op->mem };
+	const char *error = param(&request->query, "error");
 	json_t *answer;
 	int rc;
 
+	/* RFC 6749 4.1.2.1: a word; whoever made the link may have written anything */
 	if (!pairs[2].value)
-		return op_fail(op, ERR_INVALID_GRANT, "the sign-in ended without a code: %.64s", param(&request->query, "error") ?
-		    param(&request->query, "error") : "no reason was given");
+		return op_fail(op, ERR_INVALID_GRANT, "the sign-in ended without a code: %s", error &&
+		    strlen(error) == strspn(error, "abcdefghijklmnopqrstuvwxyz_") && strlen(error) <= ERROR_BYTES_MAX ? error :
+		    "no reason that can be shown was given");
 	asked.form = (struct http_pairs){ pairs, countof(pairs) };
 	op->caller.kind = ACTOR_APP;
 	op->caller.actor = r->app->body->name;

@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import re
+import random
 import shutil
 import signal
 import socket
@@ -44,9 +45,15 @@ REDIRECT_URI = "https://app.clinic.test/callback"
 
 
 def free_ports(n):
-    held = [socket.socket() for _ in range(n)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
+    """Below the range from which the kernel takes ports for connections: nobody is given them before the servers begin."""
+    held = []
+    while len(held) < n:
+        one = socket.socket()
+        try:
+            one.bind(("127.0.0.1", random.randrange(15000, 32000)))
+            held.append(one)
+        except OSError:
+            one.close()
     ports = [one.getsockname()[1] for one in held]
     for one in held:
         one.close()
