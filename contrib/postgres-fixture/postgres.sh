@@ -46,7 +46,7 @@ certificate()
 make_cluster()
 {
   [ -z "$as" ] || chown postgres "$dir"
-  run "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 || { cat "$dir/log" >&2; return 1; }
+  run "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C -k --no-sync >"$dir/log" 2>&1 || { cat "$dir/log" >&2; return 1; }
   printf 'local all all trust\nhostssl all keyward 127.0.0.1/32 scram-sha-256\n' | run tee "$dir/data/pg_hba.conf" >/dev/null
   (umask 077 && od -An -tx1 -N16 /dev/urandom | tr -d ' \n' >"$dir/password" && echo >>"$dir/password")
   chmod 600 "$dir/password"

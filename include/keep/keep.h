@@ -12,6 +12,7 @@
 #define KW_KEEP_KEEP_H
 
 #include "base/op.h"
+#include "store/check.h"
 
 /* What a backup says about itself. */
 struct backup {
@@ -52,5 +53,7 @@ int keep_restore(struct op *op, const char *file, bool is_forced, const struct k
  * one calls itself unfinished: a daemon refuses it, and another keep_move begins it anew.
  */
 int keep_move(struct op *op, const char *dsn, const struct keep_progress *progress, struct backup *ret) MUST_CHECK;
+/* Looks at the whole database of the configuration and changes nothing (store/check.h); a daemon may be at work on it. */
+int keep_examine(struct op *op, struct db_findings *ret) MUST_CHECK;
 
 #endif

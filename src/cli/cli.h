@@ -115,6 +115,7 @@ int run_backup(struct cli *cli);
 int run_backup_verify(struct cli *cli);
 int run_restore(struct cli *cli);
 int run_db_copy(struct cli *cli);
+int run_db_check(struct cli *cli);
 
 /* view.c: text on standard output.  Control characters of values are shown as '?', so that no value can steer a terminal. */
 /* The text with every control character (C0, DEL, C1, format) and byte that is no UTF-8 as '?'; in the op. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* backup, restore, db copy: what the room keep does, told to whoever stands at the terminal. */
+/* backup, restore, db copy, db check: what the room keep does, told to whoever stands at the terminal. */
 #include "cli.h"
 
 #include <string.h>
@@ -82,7 +82,7 @@ act(struct cli *cli, const struct config *config, act_fn *does, say_fn *say)
 }
 
 static int
-with_config(struct cli *cli, act_fn *does, say_fn *say)
+with_config(struct cli *cli, int (*does)(struct cli *cli, const struct config *config))
 {
 	const char *file = cli->config_file ? cli->config_file : DEFAULT_CONFIG;
 	struct problems problems = problems_in(cli->op, file);
@@ -94,7 +94,7 @@ with_config(struct cli *cli, act_fn *does, say_fn *say)
 		    stderr);
 		return EXIT_FAILED;
 	}
-	code = act(cli, config, does, say);
+	code = does(cli, config);
 	config_unref(config);
 	return code;
 }
@@ -130,10 +130,16 @@ say_backup(struct op *op, struct cli *cli, const struct backup *b)
 		    cli->file, (long long)b->rows, (long long)b->bytes, b->key_id);
 }
 
+static int
+act_backup(struct cli *cli, const struct config *config)
+{
+	return act(cli, config, do_backup, say_backup);
+}
+
 int
 run_backup(struct cli *cli)
 {
-	return with_config(cli, do_backup, say_backup);
+	return with_config(cli, act_backup);
 }
 
 static int
@@ -155,10 +161,16 @@ say_verify(struct op *op, struct cli *cli, const struct backup *b)
 	    b->issuer, time_text(b->time_ms, made), b->program, b->schema, b->key_id, (long long)b->rows);
 }
 
+static int
+act_backup_verify(struct cli *cli, const struct config *config)
+{
+	return act(cli, config, do_verify, say_verify);
+}
+
 int
 run_backup_verify(struct cli *cli)
 {
-	return with_config(cli, do_verify, say_verify);
+	return with_config(cli, act_backup_verify);
 }
 
 /* ---- restore ---- */
@@ -185,10 +197,16 @@ say_restore(struct op *op, struct cli *cli, const struct backup *b)
 	    "What was changed by hand since the backup (accounts disabled here, roles given, objects) has to be done again.\n");
 }
 
+static int
+act_restore(struct cli *cli, const struct config *config)
+{
+	return act(cli, config, do_restore, say_restore);
+}
+
 int
 run_restore(struct cli *cli)
 {
-	return with_config(cli, do_restore, say_restore);
+	return with_config(cli, act_restore);
 }
 
 /* ---- db copy ---- */
@@ -211,8 +229,71 @@ say_copy(struct op *op, struct cli *cli, const struct backup *b)
 		    cli->config_file ? cli->config_file : DEFAULT_CONFIG, other_database(cli));
 }
 
+static int
+act_db_copy(struct cli *cli, const struct config *config)
+{
+	return act(cli, config, do_copy, say_copy);
+}
+
 int
 run_db_copy(struct cli *cli)
 {
-	return with_config(cli, do_copy, say_copy);
+	return with_config(cli, act_db_copy);
+}
+
+/* ---- db check ---- */
+
+static const char *const verdicts[] = { "ok", "warning", "damage" };
+
+static void
+say_findings(struct op *op, const struct db_findings *findings)
+{
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < findings->n; i++) {
+		const struct db_finding *f = &findings->v[i];
+
+		printf("%-8s  %s: %s\n", verdicts[f->verdict], clean_text(op, f->subject), clean_text(op, f->text));
+		wrong += f->verdict != DB_GOOD;
+	}
+	if (wrong)
+		printf("\n%zu of %zu findings want attention; %lld rows were read\n", wrong, findings->n, (long long)findings->rows);
+	else
+		printf("\nthe database is in order; %lld rows were read\n", (long long)findings->rows);
+}
+
+static void
+say_findings_json(struct op *op, const struct db_findings *findings)
+{
+	json_t *items = json_array(), *root = json_own(op, json_pack("{s:s, s:I, s:o}", "result", verdicts[findings->worst], "rows",
+	    (json_int_t)findings->rows, "items", items));
+
+	for (size_t i = 0; i < findings->n; i++)
+		json_array_append_new(items, json_pack("{s:s, s:s, s:s}", "result", verdicts[findings->v[i].verdict], "subject",
+		    findings->v[i].subject, "text", findings->v[i].text));
+	printf("%s\n", json_text(op, root));
+}
+
+static int
+check_database(struct cli *cli, const struct config *config)
+{
+	struct op *op = op_begin(NULL, config);
+	struct db_findings findings;
+	int code, rc = keep_examine(op, &findings);
+
+	if (rc)
+		fprintf(stderr, "keyward: %s\n", op_failure(op));
+	else if (cli->is_json)
+		say_findings_json(op, &findings);
+	else
+		say_findings(op, &findings);
+	code = rc ? exit_code_of(rc) : findings.worst == DB_DAMAGED ? EXIT_PROBLEM : findings.worst == DB_WARNING ? EXIT_WARNING : EXIT_DONE;
+	op_end(op);
+	return code;
+}
+
+int
+run_db_check(struct cli *cli)
+{
+	return with_config(cli, check_database);
 }

@@ -39,6 +39,8 @@ struct db_rows_in {
 	void *arg;
 };
 
+struct db_findings;                     /* store/check.h */
+
 struct db_engine {
 	const char *name;
 	bool is_file;                   /* the DSN is the path of one file */
@@ -74,6 +76,8 @@ struct db_engine {
 	int (*copy)(struct op *op, struct db *db, int version);
 	/* Fills what it knows of the health; may be NULL. */
 	int (*examine)(struct op *op, struct db *db, struct db_health *ret);
+	/* Adds what it finds wrong with itself; may be NULL. */
+	int (*check)(struct op *op, struct db *db, struct db_findings *ret);
 	/* What the tokens of schema files mean: @int @text @blob @strict @keyed. */
 	const char *type_int, *type_text, *type_blob, *type_strict, *type_keyed;
 };

@@ -150,6 +150,7 @@ const struct db_engine db_engine_pg = {
 	.finish = pg_finish,
 	.value = pg_value,
 	.script = pg_script,
+	.check = pg_check,
 	.own_schema = pg_own_schema,
 	.short_ms = PG_SHORT_MS,
 	.long_ms = PG_LONG_MS,

@@ -154,6 +154,8 @@ int pg_script(struct op *op, struct db_txn *txn, const char *text);
 
 int pg_examine(struct op *op, struct db *db, struct db_health *ret);
 
+int pg_check(struct op *op, struct db *db, struct db_findings *ret);
+
 /* ---- driver_pg_outcome.c ---- */
 
 /* Sends the outcome row and COMMIT, waits.  ERR_RETRY_TRANSACTION: nothing happened, and it may go well the next time. */

@@ -406,6 +406,7 @@ const struct db_engine db_engine_sqlite = {
 	.script = sqlite_script,
 	.copy = sqlite_copy,
 	.examine = sqlite_examine,
+	.check = sqlite_check,
 	.type_int = "INTEGER",
 	.type_text = "TEXT",
 	.type_blob = "BLOB",

@@ -14,6 +14,7 @@
 
 #include "base/time.h"
 #include "driver_sqlite_int.h"
+#include "store/check.h"
 
 #define STEPS_BETWEEN_LOOKS 10000 /* instructions of SQLite's machine after which the clock is read */
 #define LOCK_WAIT_MS 2000
@@ -162,5 +163,44 @@ sqlite_examine(struct op *op, struct db *head, struct db_health *ret)
 	ret->is_claimed = is_claimed(op, db);
 	ret->unwritable = why_unwritable(op, db);
 	quick_check(op, db, ret);
+	return 0;
+}
+
+struct integrity {
+	struct op *op;
+	struct db_findings *findings;
+	int n;
+};
+
+static int
+on_damage(void *arg, int n, char **values, char **names)
+{
+	struct integrity *integrity = arg;
+
+	(void)names;
+	if (n > 0 && strcmp(values[0], "ok") != 0) {
+		integrity->n++;
+		db_finding_add(integrity->op, integrity->findings, DB_DAMAGED, "engine",
+		    "%s; stop keywardd, keep a copy of the file as it is, and restore the newest good backup", values[0]);
+	}
+	return 0;
+}
+
+int
+sqlite_check(struct op *op, struct db *head, struct db_findings *ret)
+{
+	sqlite3 *connection = ((struct sqlite_db *)head)->writer.connection;
+	struct integrity integrity = { op, ret, 0 };
+	int code;
+
+	sqlite3_progress_handler(connection, STEPS_BETWEEN_LOOKS, is_over, op);
+	code = sqlite3_exec(connection, "PRAGMA integrity_check(20)", on_damage, &integrity, NULL);
+	sqlite3_progress_handler(connection, 0, NULL, NULL);
+	if (code == SQLITE_INTERRUPT)
+		return op_fail(op, ERR_DEADLINE, "the integrity check did not come to its end in time");
+	if (code != SQLITE_OK)
+		db_finding_add(op, ret, DB_DAMAGED, "engine", "%s; restore the newest good backup", sqlite3_errmsg(connection));
+	else if (!integrity.n)
+		db_finding_add(op, ret, DB_GOOD, "engine", "SQLite finds its file whole");
 	return 0;
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Looks at every table of a database: what the engine says of its own state, the schema, whether every value can be read, and whether
+ * everything that is referred to is there.  Changes nothing; a daemon may be at work.
+ */
+#ifndef KW_STORE_CHECK_H
+#define KW_STORE_CHECK_H
+
+#include "store/driver.h"
+
+enum db_verdict { DB_GOOD, DB_WARNING, DB_DAMAGED };
+
+struct db_finding {
+	enum db_verdict verdict;
+	const char *subject;            /* "engine", "schema", or a table */
+	const char *text;               /* what is so, and how to mend it */
+};
+
+/* Belongs to the op. */
+struct db_findings {
+	struct db_finding *v;
+	size_t n;
+	enum db_verdict worst;
+	int64_t rows;                   /* that were read */
+};
+
+void db_finding_add(struct op *op, struct db_findings *findings, enum db_verdict verdict, const char *subject, const char *format, ...)
+    PRINTF_LIKE(5, 6);
+/* The database is that of op->svc.  What is wrong with it is a finding; a failure is that it cannot be looked at. */
+int db_check(struct op *op, struct db_findings *ret) MUST_CHECK;
+
+#endif
