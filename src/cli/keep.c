@@ -277,6 +277,7 @@ say_findings_json(struct op *op, const struct db_findings *findings)
 static int
 check_database(struct cli *cli, const struct config *config)
 {
+	static const int codes[] = { [DB_GOOD] = EXIT_DONE, [DB_WARNING] = EXIT_WARNING, [DB_DAMAGED] = EXIT_PROBLEM };
 	struct op *op = op_begin(NULL, config);
 	struct db_findings findings;
 	int code, rc = keep_examine(op, &findings);
@@ -287,7 +288,7 @@ check_database(struct cli *cli, const struct config *config)
 		say_findings_json(op, &findings);
 	else
 		say_findings(op, &findings);
-	code = rc ? exit_code_of(rc) : findings.worst == DB_DAMAGED ? EXIT_PROBLEM : findings.worst == DB_WARNING ? EXIT_WARNING : EXIT_DONE;
+	code = rc ? exit_code_of(rc) : codes[findings.worst];
 	op_end(op);
 	return code;
 }

@@ -93,7 +93,8 @@ look_at_reference(struct op *op, const struct schema_column *c, struct db_findin
 	    " AND NOT EXISTS (SELECT 1 FROM %s b WHERE b.id = a.%s)", c->table, c->name, c->refers, c->name) } };
 
 	if (db_read(op, number_body, &look)) {
-		db_finding_add(op, ret, DB_DAMAGED, c->table, "column %s cannot be compared with %s: %s", c->name, c->refers, op_failure(op));
+		db_finding_add(op, ret, DB_DAMAGED, c->table, "column %s cannot be compared with %s: %s", c->name, c->refers,
+		    op_failure(op));
 		op_forgive(op);
 	} else if (look.found) {
 		db_finding_add(op, ret, DB_DAMAGED, c->table, "%lld rows name something in column %s that is not in %s; restore a backup",

@@ -18,10 +18,12 @@ static const struct {
 	    "the encoding is %s: make a database with --encoding=UTF8 and move there with keyward db copy", "the encoding is UTF8" },
 	{ DB_DAMAGED, "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	    " JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_collation l ON l.oid = a.attcollation"
-	    " WHERE n.nspname = 'public' AND c.relkind = 'r' AND a.attnum > 0 AND c.relname NOT LIKE 'engine!_%' ESCAPE '!' AND l.collname <> 'C'",
+	    " WHERE n.nspname = 'public' AND c.relkind = 'r' AND a.attnum > 0 AND l.collname <> 'C'"
+	    " AND c.relname NOT LIKE 'engine!_%' ESCAPE '!'",
 	    "column %s is not compared byte by byte (COLLATE \"C\"): move into a new database with keyward db copy",
 	    "text is compared byte by byte" },
-	{ DB_DAMAGED, "SELECT conrelid::regclass || ': ' || conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND NOT convalidated",
+	{ DB_DAMAGED, "SELECT conrelid::regclass || ': ' || conname FROM pg_constraint"
+	    " WHERE connamespace = 'public'::regnamespace AND NOT convalidated",
 	    "constraint %s was never checked: ALTER TABLE ... VALIDATE CONSTRAINT", "every constraint holds" },
 	{ DB_DAMAGED, "SELECT indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
 	    " WHERE c.relnamespace = 'public'::regnamespace AND NOT indisvalid",
