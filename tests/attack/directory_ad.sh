@@ -23,6 +23,7 @@ rules()
   - {name: admins, directory: clinic, group: "CN=admins,OU=Groups,DC=clinic,DC=test", role: admin}
   - {name: a, directory: clinic, group: "CN=a,OU=Groups,DC=clinic,DC=test", role: nurse}
   - {name: b, directory: clinic, group: "CN=b,OU=Groups,DC=clinic,DC=test", role: nurse}
+  - {name: sandbox, directory: clinic, group: "CN=admins,OU=Sandbox,DC=clinic,DC=test", role: nurse}
   - {name: everybody, directory: clinic, group: "CN=Domain Users,CN=Users,DC=clinic,DC=test", role: phone}
 Y
 }
@@ -161,6 +162,11 @@ for mode in elsewhere no-groups; do
   said OK "L08: $mode: the person is found"
   has_not "^rule: admins" "L08: $mode gives no role by its name"
 done
+lie ad-elsewhere
+ask find alice
+has_not "^rule: sandbox" "L08: a group outside of the group base gives nothing, though a rule names it"
+ask read
+has_not "^group: admins cn=admins,ou=sandbox" "L08: nor is it read"
 lie ad-circle
 ask find alice
 has "rule: a" "L08: a circle gives its roles"
