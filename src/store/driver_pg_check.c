@@ -29,9 +29,11 @@ static const struct {
 	    " WHERE c.relnamespace = 'public'::regnamespace AND NOT indisvalid",
 	    "index %s is not valid: REINDEX INDEX", "every index is valid" },
 	{ DB_WARNING, "SELECT current_setting('fsync') WHERE current_setting('fsync') <> 'on'",
-	    "fsync is %s on the server: at a power cut it loses what was acknowledged, or all; set it to on", "commits reach the disk (fsync)" },
+	    "fsync is %s on the server: at a power cut it loses what was acknowledged, or all; set it to on",
+	    "commits reach the disk (fsync)" },
 	{ DB_WARNING, "SELECT current_setting('full_page_writes') WHERE current_setting('full_page_writes') <> 'on'",
-	    "full_page_writes is %s on the server: a power cut can tear pages; set it to on", "pages survive a power cut (full_page_writes)" },
+	    "full_page_writes is %s on the server: a power cut can tear pages; set it to on",
+	    "pages survive a power cut (full_page_writes)" },
 	/* ours is set for the session; others that write here would not wait */
 	{ DB_WARNING, "SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit' AND reset_val = 'off'",
 	    "synchronous_commit is %s on the server; Keyward's own commits wait all the same, other programs' do not",
@@ -51,9 +53,9 @@ ask(struct op *op, struct pg_connection *c, size_t i, struct db_findings *ret)
 	if (!result)
 		return op_fail(op, ERR_STORE, "the database server cannot be asked: %s", why);
 	for (int row = 0; row < n; row++) {
-		const char *at = strstr(questions[i].sentence, "%s");
+		const char *sentence = questions[i].sentence, *at = strstr(sentence, "%s");
 
-		db_finding_add(op, ret, questions[i].verdict, "engine", "%.*s%s%s", (int)(at - questions[i].sentence), questions[i].sentence,
+		db_finding_add(op, ret, questions[i].verdict, "engine", "%.*s%s%s", (int)(at - sentence), sentence,
 		    PQgetvalue(result, row, 0), at + 2);
 	}
 	if (!n)
