@@ -87,5 +87,10 @@ int shape_read(struct op *op, const struct shape *shape, const struct node *node
     const void **ret) MUST_CHECK;
 /* JSON of a struct: fields that are NULL, and TIME 0, are left out; belongs to the op. */
 json_t *shape_write(struct op *op, const struct shape *shape, const void *data);
+/*
+ * The same without fields that have their preset: what is stored.  A program of the release before, which does not know a field yet, so
+ * goes on reading what does not use it; and refuses what does, rather than ignore it.
+ */
+json_t *shape_write_short(struct op *op, const struct shape *shape, const void *data);
 
 #endif

@@ -384,6 +384,43 @@ write_struct(const struct shape *shape, const void *data)
 	return object;
 }
 
+/* Whether a reader that does not find the field takes just this value. */
+static bool
+is_preset(const struct field *field, const void *at)
+{
+	switch (field->type) {
+	case FIELD_ENUM:
+		return !field->is_required && *(const char *const *)at && !strncmp(*(const char *const *)at, field->words,
+		    strcspn(field->words, "|")) && strlen(*(const char *const *)at) == strcspn(field->words, "|");
+	case FIELD_INT:
+		return !field->is_required && *(const int64_t *)at == field->preset;
+	case FIELD_BOOL:
+		return !field->is_required && *(const bool *)at == (field->preset != 0);
+	case FIELD_STRS:
+		return !((const struct strings *)at)->n;
+	case FIELD_LIST:
+		return !((const struct shape_list *)at)->n;
+	default:
+		return false;
+	}
+}
+
+json_t *
+shape_write_short(struct op *op, const struct shape *shape, const void *data)
+{
+	json_t *object = json_own(op, json_object());
+
+	for (size_t i = 0; i < shape->n; i++) {
+		const struct field *field = &shape->fields[i];
+		const void *at = (const char *)data + field->offset;
+		json_t *value = is_preset(field, at) ? NULL : write_field(field, at);
+
+		if (value)
+			json_object_set_new(object, field->name, value);
+	}
+	return object;
+}
+
 json_t *
 shape_write(struct op *op, const struct shape *shape, const void *data)
 {

@@ -386,7 +386,8 @@ write_version(struct op *op, const struct work *work, struct object_change *chan
 		rc = db_object_rename(op, change->id, name, key);
 	}
 	if (!rc)
-		rc = db_object_put_version(op, change->id, version, json_canonical(op, change->after), source_kind(op),
+		rc = db_object_put_version(op, change->id, version,
+		    json_canonical(op, shape_write_short(op, kinds[change->kind].shape(), change->body)), source_kind(op),
 		    op->caller.actor ? op->caller.actor : "");
 	if (rc)
 		return rc;

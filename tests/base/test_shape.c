@@ -102,6 +102,25 @@ Test(shape, what_is_written_is_read_back)
 	free(text);
 }
 
+/* The release before knows fewer fields: what is stored names only those that say something. */
+Test(shape, what_is_stored_names_no_preset_and_means_the_same)
+{
+	const struct shape_config_file *file = NULL, *again = NULL;
+	const char *yaml = "apps:\n- name: demo\n  redirect_uris: [https://rp.test/cb]\n- name: other\n  redirect_uris: [https://rp.test/cb]\n"
+	    "  alg: RS256\n  enabled: false\n", *full;
+	json_t *apps = json_own(op, json_array());
+
+	cr_assert_str_eq(faults(yaml, &file), "");
+	full = json_canonical(op, shape_write(op, shape_config_file(), file));
+	for (size_t i = 0; i < 2; i++)
+		json_array_append(apps, shape_write_short(op, shape_app(), (const struct shape_app *)file->apps.v + i));
+	cr_expect_str_eq(json_canonical(op, json_array_get(apps, 0)), "{\"name\":\"demo\",\"redirect_uris\":[\"https://rp.test/cb\"]}");
+	cr_expect_str_eq(json_canonical(op, json_array_get(apps, 1)),
+	    "{\"alg\":\"RS256\",\"enabled\":false,\"name\":\"other\",\"redirect_uris\":[\"https://rp.test/cb\"]}");
+	cr_assert_str_eq(faults(json_text(op, json_own(op, json_pack("{sO}", "apps", apps))), &again), "");
+	cr_expect_str_eq(json_canonical(op, shape_write(op, shape_config_file(), again)), full);
+}
+
 Test(shape, json_is_strict)
 {
 	static const char *const bad[] = { "{\"a\":1,\"a\":2}", "{} x", "[1,]", "{\"a\":\"\\u0000\"}", "{\"a\":\"\xff\"}", "", "nul" };
