@@ -88,6 +88,11 @@ int db_pulse(struct op *op) MUST_CHECK;
  */
 bool db_may_answer(struct db *db);
 /*
+ * Tables have grown much: an engine that plans by what it knows of them looks at them anew.  Outside of transactions.  Without it only
+ * speed is lost.
+ */
+int db_analyze(struct op *op) MUST_CHECK;
+/*
  * settled(arg) runs whenever such a commit is known at last, on any thread: what is kept in memory has to be emptied, or read again.
  * False: it has to be called again.
  */

@@ -141,6 +141,13 @@ db_is_broken(struct db *db)
 	return atomic_load(&db->must_end) || db->engine->is_broken(db);
 }
 
+int
+db_analyze(struct op *op)
+{
+	assert(!op->txn);
+	return op->svc->db->engine->analyze ? op->svc->db->engine->analyze(op, op->svc->db) : 0;
+}
+
 bool
 db_may_answer(struct db *db)
 {

@@ -50,6 +50,8 @@ struct db_engine {
 	void (*close)(struct db *db);
 	int (*claim)(struct op *op, struct db *db);     /* NULL: several processes may share it */
 	bool (*is_broken)(struct db *db);
+	/* Looks at its tables anew to plan by what they hold now; NULL: plans do not depend on it. */
+	int (*analyze)(struct op *op, struct db *db);
 	bool (*may_answer)(struct db *db);      /* NULL: always */
 	bool (*is_refusing)(struct db *db);     /* the disk takes no writes for now; NULL: not known */
 	bool (*is_wanted)(struct db *db);       /* writers wait for the one who asks; NULL: they never do */

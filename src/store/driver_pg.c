@@ -119,6 +119,26 @@ pg_close(struct db *head)
 	pg_db_unref(db);
 }
 
+/*
+ * The server's own collector comes round once a minute and its plans are kept by each connection: after a table has grown from nothing, a
+ * lookup of thirty people would go on reading everybody.  Afterwards every connection plans anew.
+ */
+static int
+pg_analyze(struct op *op, struct db *head)
+{
+	struct pg_db *db = (struct pg_db *)head;
+	char why[PG_WHY_BYTES] = "";
+	struct pg_connection *c;
+	int rc = pg_take(op, db, op->deadline_ms, &c);
+
+	if (rc)
+		return rc;
+	if (!pg_simple(c, op->deadline_ms, "ANALYZE", why))
+		rc = op_fail(op, ERR_STORE, "the database could not look at its tables: %s", why);
+	pg_give(db, c);
+	return rc;
+}
+
 static bool
 pg_is_broken(struct db *head)
 {
@@ -141,6 +161,7 @@ const struct db_engine db_engine_pg = {
 	.examine = pg_examine,
 	.is_broken = pg_is_broken,
 	.may_answer = pg_may_answer,
+	.analyze = pg_analyze,
 	.begin = pg_begin,
 	.end = pg_end,
 	.exec = pg_exec,

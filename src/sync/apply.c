@@ -13,7 +13,7 @@
 #include "sync_int.h"
 
 #define ROWS_MAX 400                   /* plan rows of a page */
-#define SLICE_PEOPLE 16
+#define ANALYZE_FIRST 400
 #define GROUP_ROWS 100
 
 struct apply {
@@ -21,6 +21,7 @@ struct apply {
 	struct graph *graph;
 	const char **group_ids;                 /* by number in the graph */
 	struct change_source source;
+	int64_t analyze_at;                     /* plan row after which the engine looks at its tables anew */
 	bool is_done;
 };
 
@@ -439,13 +440,14 @@ people_body(struct op *op, void *arg)
 {
 	struct people *people = arg;
 	struct sync_run_row row = *people->apply->run->row;
-	size_t to = 0, change = 0, gone = 0;
+	/* a person is some four rows */
+	size_t to = 0, change = 0, gone = 0, slice = pace_slice(op) / 4;
 	struct pace pace;
 	int rc = 0;
 
 	pace_begin(&pace);
 	while (!rc && to < people->n && (!to || pace_may_go_on(op, &pace))) {
-		to = people->n - to < SLICE_PEOPLE ? people->n : to + SLICE_PEOPLE;
+		to = people->n - to < slice ? people->n : to + slice;
 		rc = write_slice(op, people, to, &change, &gone);
 	}
 	people->done_seq = row.applied_seq = to == people->n ? people->last_seq : people->seqs[to - 1];
@@ -466,6 +468,11 @@ apply_page(struct op *op, struct apply *apply)
 			rc = db_run(chunk, people_body, &people);
 		if (!rc)
 			apply->run->row->applied_seq = people.done_seq;
+		/* each time that what this run has written has doubled */
+		if (!rc && people.done_seq >= apply->analyze_at) {
+			run_analyze(chunk, apply->run);
+			apply->analyze_at = 2 * people.done_seq;
+		}
 	}
 	return chunk_end(op, chunk, rc);
 }
@@ -473,7 +480,7 @@ apply_page(struct op *op, struct apply *apply)
 int
 apply_run(struct op *op, struct run *run)
 {
-	struct apply apply = { .run = run, .source = { "sync", run->row->id, run->row->started_ms } };
+	struct apply apply = { .run = run, .analyze_at = ANALYZE_FIRST, .source = { "sync", run->row->id, run->row->started_ms } };
 	struct op *own = chunk_begin(op);
 	int rc = graph_load(own, run, &apply.graph);
 

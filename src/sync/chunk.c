@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/time.h"
+#include "store/driver.h"
 #include "sync_int.h"
 
 #define HOLD_MS 3               /* of a transaction that others wait for */
@@ -95,4 +97,20 @@ counts_read(struct op *op, const char *text, struct sync_counts *ret)
 	EACH_COUNT(GET)
 #undef GET
 	return 0;
+}
+
+size_t
+pace_slice(const struct op *op)
+{
+	return db_threads(op->svc->db) > 1 ? 512 : 64;
+}
+
+void
+run_analyze(struct op *op, const struct run *run)
+{
+	struct op *own = chunk_begin(op);
+
+	if (db_analyze(own) < 0)
+		log_line(LOG_LEVEL_WARNING, "sync.not_analyzed", "run", run->row->id, "why", op_failure(own), NULL);
+	op_end(own);
 }

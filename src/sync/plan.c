@@ -196,7 +196,7 @@ put_body(struct op *op, void *arg)
 
 	pace_begin(&pace);
 	for (put->to = put->from; !rc && put->to < page->n_rows && pace_may_go_on(op, &pace);) {
-		size_t left = page->n_rows - put->to, n = left < PACE_SLICE ? left : PACE_SLICE;
+		size_t left = page->n_rows - put->to, slice = pace_slice(op), n = left < slice ? left : slice;
 
 		rc = db_sync_plan_add(op, page->plan->run->row->id, page->rows + put->to, n);
 		put->to += n;

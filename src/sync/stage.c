@@ -223,7 +223,7 @@ people_body(struct op *op, void *arg)
 
 	pace_begin(&pace);
 	for (write->to = stage->n_written; !rc && write->to < stage->n_people && pace_may_go_on(op, &pace);) {
-		size_t left = stage->n_people - write->to, n = left < PACE_SLICE ? left : PACE_SLICE;
+		size_t left = stage->n_people - write->to, slice = pace_slice(op), n = left < slice ? left : slice;
 
 		rc = db_sync_entry_put(op, stage->run->row->number, stage->people + write->to, n);
 		write->to += n;

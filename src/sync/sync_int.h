@@ -48,9 +48,13 @@ int run_touch(struct op *op, struct run *run) MUST_CHECK;
 struct pace {
 	int64_t began_ms;
 };
-#define PACE_SLICE 64                   /* rows of one slice: a millisecond or two */
+/* Rows of one slice: a millisecond or two where writers wait for each other, else worth a journey to the server. */
+size_t pace_slice(const struct op *op);
 void pace_begin(struct pace *pace);
 bool pace_may_go_on(struct op *op, const struct pace *pace);
+
+/* Lets the engine look at what has been written; a failure is logged and costs nothing but speed. */
+void run_analyze(struct op *op, const struct run *run);
 
 /* Counts as canonical JSON and back. */
 char *counts_write(struct op *op, const struct sync_counts *counts);

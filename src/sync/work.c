@@ -62,6 +62,8 @@ step_read(struct op *op, struct run *run)
 	rc = chunk_end(op, own, rc);
 	if (!rc)
 		rc = guard_empty(op, run);
+	if (!rc)
+		run_analyze(op, run);
 	return rc ? rc : move_to(op, run, "staged");
 }
 
