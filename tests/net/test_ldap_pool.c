@@ -57,12 +57,13 @@ leave_soon(void *key)
 
 Test(ldap_pool, a_full_house_is_waited_for_while_the_directory_answers)
 {
+	char well[] = "well";           /* the other thread reads it */
 	pthread_t thread;
 
 	for (int i = 0; i < LDAP_POOL_AT_ONCE; i++)
-		cr_assert_eq(enter("well"), 0);
-	cr_assert_eq(pthread_create(&thread, NULL, leave_soon, (char[]){ "well" }), 0);
-	cr_assert_eq(enter("well"), 0, "somebody leaves in time");
+		cr_assert_eq(enter(well), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, leave_soon, well), 0);
+	cr_assert_eq(enter(well), 0, "somebody leaves in time");
 	pthread_join(thread, NULL);
 }
 
