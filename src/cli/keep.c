@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "keep/keep.h"
 
@@ -94,6 +95,7 @@ with_config(struct cli *cli, int (*does)(struct cli *cli, const struct config *c
 		    stderr);
 		return EXIT_FAILED;
 	}
+	log_set_level(LOG_LEVEL_WARNING);       /* steps of the schema are no news here */
 	code = does(cli, config);
 	config_unref(config);
 	return code;
