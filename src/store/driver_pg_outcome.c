@@ -20,7 +20,8 @@
  * it is skipped.
  */
 static const char outcome_put[] = "INSERT INTO engine_outcomes (id, is_void, epoch) VALUES ($1, false,"
-    " CASE WHEN CAST($2 AS BIGINT) = 0 THEN 0 ELSE (SELECT epoch FROM engine_lease WHERE epoch = CAST($2 AS BIGINT)) END)";
+    " CASE WHEN CAST($2 AS BIGINT) = 0 THEN 0 ELSE (SELECT epoch FROM engine_lease"
+    " WHERE name = 'daemon' AND epoch = CAST($2 AS BIGINT)) END)";
 static const char outcome_void[] = "INSERT INTO engine_outcomes AS o (id, is_void, epoch) VALUES ($1, true, 0)"
     " ON CONFLICT (id) DO UPDATE SET is_void = o.is_void RETURNING is_void";
 
