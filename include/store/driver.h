@@ -142,6 +142,12 @@ int db_read(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUS
  * the outcome is known.  A body that fails has settled when its code is returned.
  */
 int db_run_last(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
+/*
+ * db_run_last for a body that rests on nothing but the rows that it changes: its decision is one conditional UPDATE, and whoever could make
+ * it wrong changes the same row.  It need not be run as if it were alone, which spares PostgreSQL from watching what it
+ * reads.  The body says why that is so.
+ */
+int db_run_conditional(struct op *op, int (*body)(struct op *op, void *arg), void *arg) MUST_CHECK;
 /* False when no commit is under way.  Else complete(op, rc, arg) is called exactly once, perhaps at once, on the thread that
  * settled the batch and after the effects of db_on_commit; it may end the op.  The caller must not touch the op any more. */
 bool db_ride(struct op *op, void (*complete)(struct op *op, int rc, void *arg), void *arg);

@@ -134,7 +134,8 @@ int
 single_use_finish(struct op *op, int (*body)(struct op *op, void *arg), void *arg, const struct single_use *use,
     const char *reused, const char *over)
 {
-	int rc = db_run_last(op, body, arg);
+	/* Whoever ends a person, session or application ends its authorizations: the row that the conditional update of body changes. */
+	int rc = db_run_conditional(op, body, arg);
 
 	if (rc || use->is_done)
 		return rc;

@@ -66,7 +66,8 @@ revoke(struct op *op, const struct request *request, const struct catalog_app *a
 	if (!token)
 		return op_fail(op, ERR_INVALID, "parameter token is missing");
 	if (refresh_parse(op, token, &r.id, &seq))
-		return db_run_last(op, revoke_refresh, &r);
+		/* an end only ever adds to other ends */
+		return db_run_conditional(op, revoke_refresh, &r);
 	rc = token_verify_access(op, token, &r.access);
 	if (rc == ERR_INVALID_TOKEN) {
 		op_forgive(op);
@@ -75,7 +76,7 @@ revoke(struct op *op, const struct request *request, const struct catalog_app *a
 	/* RFC 7009 2.1: only the application that it was issued to */
 	if (rc || strcmp(r.access.client_id, app->body->name) != 0)
 		return rc;
-	return db_run_last(op, revoke_access, &r);
+	return db_run_conditional(op, revoke_access, &r);
 }
 
 HANDLER(oidc_revoke)

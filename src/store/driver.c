@@ -24,7 +24,7 @@
 SQL_DEFINE(try_write,
     "INSERT INTO schema_marks (name, value) VALUES ('tried', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
 
-enum run_kind { RUN_READ, RUN_WRITE, RUN_LAST };
+enum run_kind { RUN_READ, RUN_WRITE, RUN_LAST, RUN_CONDITIONAL };
 
 #define DRIVER(name, start, text) extern const struct db_engine db_engine_##name;
 #include "tables/drivers.def"
@@ -298,7 +298,7 @@ static int
 run_marked(struct op *op, struct db_txn *txn, enum run_kind kind, int (*body)(struct op *, void *), void *arg)
 {
 	struct db *db = op->svc->db;
-	bool may_ride = kind == RUN_LAST && db->engine->end_later;
+	bool may_ride = (kind == RUN_LAST || kind == RUN_CONDITIONAL) && db->engine->end_later;
 	struct db_ride *ride = may_ride ? op_alloc(op, sizeof(*ride)) : NULL;
 	struct db_effect *effects;
 	struct db_mark own, *mark = ride ? &ride->mark : &own;
@@ -306,6 +306,7 @@ run_marked(struct op *op, struct db_txn *txn, enum run_kind kind, int (*body)(st
 
 	if (kind != RUN_READ)
 		db_mark_begin(op, db, mark);
+	txn->is_conditional = kind == RUN_CONDITIONAL;
 	op->txn = txn;
 	rc = body(op, arg);
 	assert(rc || !txn->open_rows);
@@ -388,6 +389,12 @@ int
 db_run_last(struct op *op, int (*body)(struct op *, void *), void *arg)
 {
 	return run(op, RUN_LAST, body, arg);
+}
+
+int
+db_run_conditional(struct op *op, int (*body)(struct op *, void *), void *arg)
+{
+	return run(op, RUN_CONDITIONAL, body, arg);
 }
 
 int

@@ -22,6 +22,7 @@ struct db_effect {
 struct db_txn {
 	struct db *db;
 	bool is_write;
+	bool is_conditional;            /* db_run_conditional; set before its first statement */
 	int open_rows;                  /* queries not yet ended */
 	struct db_effect *effects;      /* newest first */
 };

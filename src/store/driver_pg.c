@@ -50,6 +50,13 @@ roll_back(struct pg_txn *txn)
 {
 	struct pg_connection *c = txn->connection;
 
+	/* what nobody waited for may have failed: the server would not read on */
+	if (!pg_is_lost(c) && txn->n_sent) {
+		struct op *apart = op_begin(NULL, NULL);
+
+		pg_flush(apart, txn, NULL);
+		op_end(apart);
+	}
 	if (!pg_is_lost(c) && txn->is_begun && !pg_send_end(c, "ROLLBACK"))
 		pg_lose(c);
 }

@@ -18,8 +18,8 @@
 #define PG_POOL_MAX 16
 #define PG_WHY_BYTES 300
 #define PG_DOUBTS_MAX 64
-/* Commands that travel together: BEGIN, a statement's preparation, its execution. */
-#define PG_BATCH_MAX 3
+/* Commands that travel together: BEGIN, preparations, executions, the outcome, COMMIT. */
+#define PG_BATCH_MAX 32
 /* A request waits this long for one transaction; with PG_GRACE_MS to find out about a lost commit it is 503 within 3 s. */
 #define PG_SHORT_MS 2000
 #define PG_GRACE_MS 500
@@ -129,11 +129,19 @@ struct pg_rows {
 	int row;
 };
 
+/* A command whose answer has not been read yet. */
+struct pg_sent {
+	const struct sql *sql;          /* that it belongs to */
+	bool is_preparation;
+};
+
 struct pg_txn {
 	struct db_txn head;
 	struct pg_connection *connection;
 	struct pg_rows *rows;
 	int64_t until_ms;               /* monotonic */
+	struct pg_sent sent[PG_BATCH_MAX];
+	size_t n_sent;
 	bool is_begun;                  /* BEGIN travels with the first statement */
 	bool is_failed;                 /* the server only takes a ROLLBACK now */
 	int retry;                      /* the failure of the whole transaction, whatever the body makes of it; 0: none */
@@ -143,6 +151,10 @@ struct pg_txn {
 void pg_note_late(struct pg_db *db);
 int pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *what);
 
+/* Reads the answers of all that was sent; ret_last (may be NULL): that of the last one, to be cleared. */
+int pg_flush(struct op *op, struct pg_txn *txn, PGresult **ret_last);
+/* Remembers which preparations of the sent ones the server has; how many of n answers are good, up to the first that is not. */
+size_t pg_note_answers(struct pg_txn *txn, PGresult *const *results, size_t n);
 int pg_exec(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed);
 int pg_query(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret);
 int pg_put_many(struct op *op, struct db_txn *txn, const struct sql *sql, const struct db_rows_in *in);

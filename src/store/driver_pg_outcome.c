@@ -107,16 +107,6 @@ send_commit(struct pg_connection *c, const char *id, int64_t epoch, size_t *ret_
 	    PQsendQueryParams(c->conn, "COMMIT", 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->conn);
 }
 
-/* The first that failed; NULL when all went well. */
-static const PGresult *
-first_failure(PGresult *const *results, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (PQresultStatus(results[i]) != PGRES_COMMAND_OK)
-			return results[i];
-	return NULL;
-}
-
 /* A server that says farewell may do so before or after the commit. */
 static bool
 is_answer(const PGresult *failure)
@@ -136,16 +126,15 @@ is_fenced(const PGresult *failure)
 }
 
 static int
-read_commit(struct op *op, struct pg_txn *txn, PGresult *const *results, size_t n)
+read_commit(struct op *op, struct pg_txn *txn, PGresult *const *results, size_t n, size_t good)
 {
-	const PGresult *failure = first_failure(results, n);
-
-	/* a preparation stays, even when what is behind it fails */
-	txn->connection->is_prepared[sql_count()] |= failure != results[0] || n == 2;
-	if (failure && is_fenced(failure))
+	/* the statements of the body that nobody waited for, then perhaps a preparation, the outcome, COMMIT */
+	if (good >= txn->n_sent + (n - txn->n_sent == 3))
+		txn->connection->is_prepared[sql_count()] = true;
+	if (good < n && is_fenced(results[good]))
 		return pg_lease_lost(op, (struct pg_db *)txn->head.db);
-	if (failure)
-		return pg_fail(op, txn, failure, "cannot commit");
+	if (good < n)
+		return pg_fail(op, txn, results[good], good < txn->n_sent ? txn->sent[good].sql->name : "cannot commit");
 	/* a COMMIT of a transaction that had failed succeeds as a ROLLBACK */
 	if (strcmp(PQcmdStatus(results[n - 1]), "COMMIT"))
 		return op_fail(op, ERR_STORE, "the transaction had failed before its end");
@@ -157,20 +146,20 @@ pg_commit(struct op *op, struct pg_txn *txn)
 {
 	struct pg_connection *c = txn->connection;
 	struct pg_db *db = (struct pg_db *)txn->head.db;
-	PGresult *results[3] = { NULL };
+	PGresult *results[PG_BATCH_MAX] = { NULL };
 	char id[UUID_TEXT_BYTES];
-	size_t sent;
+	size_t n, good = 0;
 	int rc;
 
 	uuid_new(id, op->now_ms);
 	c->has_lost_standby = false;
-	if (!send_commit(c, id, db->epoch, &sent) || FAULT("db.commit") || !pg_collect(c, txn->until_ms, results, sent) ||
-	    !is_answer(first_failure(results, sent)) || c->has_lost_standby) {
+	if (!send_commit(c, id, db->epoch, &n) || FAULT("db.commit") || !pg_collect(c, txn->until_ms, results, n += txn->n_sent) ||
+	    ((good = pg_note_answers(txn, results, n)) < n && !is_answer(results[good])) || c->has_lost_standby) {
 		pg_clear(results, countof(results));
 		pg_lose(c);
 		return settle_lost(op, txn, id);
 	}
-	rc = read_commit(op, txn, results, sent);
+	rc = read_commit(op, txn, results, n, good);
 	pg_clear(results, countof(results));
 	if (!rc) {
 		atomic_store(&db->n_late, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Statements of the PostgreSQL driver: prepared once a connection, sent together with the BEGIN of their transaction, answers
- * read whole.  Everything travels as text but blobs, which are sent as they are.  Read run_statement first.
+ * read whole.  Everything travels as text but blobs, which are sent as they are.  Read pg_exec and pg_flush first.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -118,32 +118,50 @@ pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *w
 	return fail_transaction(txn, fail_sentence(op, code, text ? text : "no reason given", what));
 }
 
-static bool
-send_begin(struct pg_txn *txn)
+/* What BEGIN says; a body of single conditional statements needs no more than the rows that it writes (db_run_conditional). */
+static const char *
+begin_words(const struct pg_txn *txn)
 {
-	return PQsendQueryParams(txn->connection->conn, txn->head.is_write ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-	    0, NULL, NULL, NULL, NULL, 0);
+	if (!txn->head.is_write)
+		return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+	return txn->head.is_conditional ? "BEGIN ISOLATION LEVEL READ COMMITTED" : "BEGIN";
 }
 
-/* BEGIN, preparation, execution: as many of them as are needed, in one journey. */
 static bool
-send_all(struct pg_txn *txn, const struct sql *sql, const struct params *p, size_t n, size_t *ret_sent)
+note(struct pg_txn *txn, const struct sql *sql, bool is_preparation, int sent)
 {
-	struct pg_connection *c = txn->connection;
+	if (sent)
+		txn->sent[txn->n_sent++] = (struct pg_sent){ sql, is_preparation };
+	return sent;
+}
+
+static bool
+must_prepare(const struct pg_txn *txn, const struct sql *sql)
+{
+	if (txn->connection->is_prepared[sql_index(sql)])
+		return false;
+	for (size_t i = 0; i < txn->n_sent; i++)
+		if (txn->sent[i].is_preparation && txn->sent[i].sql == sql)
+			return false;
+	return true;
+}
+
+/* BEGIN, preparation, execution: as many of them as are needed. */
+static bool
+send_statement(struct pg_txn *txn, const struct sql *sql, const struct params *p, size_t n)
+{
+	PGconn *conn = txn->connection->conn;
 	char name[24];
 
-	*ret_sent = 0;
-	if (!txn->is_begun && (!send_begin(txn) || !++*ret_sent))
+	if (!txn->is_begun && !note(txn, sql, false, PQsendQueryParams(conn, begin_words(txn), 0, NULL, NULL, NULL, NULL, 0)))
 		return false;
-	if (!sql_is_listed(sql)) {
-		++*ret_sent;
-		return PQsendQueryParams(c->conn, sql->text, (int)n, NULL, p->values, p->sizes, p->formats, 0) && PQpipelineSync(c->conn);
-	}
+	txn->is_begun = true;
+	if (!sql_is_listed(sql))
+		return note(txn, sql, false, PQsendQueryParams(conn, sql->text, (int)n, NULL, p->values, p->sizes, p->formats, 0));
 	snprintf(name, sizeof(name), "s%zu", sql_index(sql));
-	if (!c->is_prepared[sql_index(sql)] && (!PQsendPrepare(c->conn, name, sql->text, 0, NULL) || !++*ret_sent))
+	if (must_prepare(txn, sql) && !note(txn, sql, true, PQsendPrepare(conn, name, sql->text, 0, NULL)))
 		return false;
-	++*ret_sent;
-	return PQsendQueryPrepared(c->conn, name, (int)n, p->values, p->sizes, p->formats, 0) && PQpipelineSync(c->conn);
+	return note(txn, sql, false, PQsendQueryPrepared(conn, name, (int)n, p->values, p->sizes, p->formats, 0));
 }
 
 static bool
@@ -154,36 +172,47 @@ is_good(const PGresult *result)
 	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
-/* The answer of the last of n, or the failure of the first that failed. */
-static int
-take_last(struct op *op, struct pg_txn *txn, const struct sql *sql, PGresult **results, size_t n, PGresult **ret)
+size_t
+pg_note_answers(struct pg_txn *txn, PGresult *const *results, size_t n)
 {
-	size_t bad = 0;
+	size_t good = 0;
+
+	/* a preparation stays, even when an execution behind it or the whole transaction fails */
+	for (; good < n && is_good(results[good]); good++)
+		if (good < txn->n_sent && txn->sent[good].is_preparation)
+			txn->connection->is_prepared[sql_index(txn->sent[good].sql)] = true;
+	return good;
+}
+
+int
+pg_flush(struct op *op, struct pg_txn *txn, PGresult **ret_last)
+{
+	PGresult *results[PG_BATCH_MAX];
+	size_t n = txn->n_sent, good;
 	int rc = 0;
 
-	while (bad < n && is_good(results[bad]))
-		bad++;
-	/* a preparation stays, even when the execution behind it or the whole transaction fails */
-	if (sql_is_listed(sql) && bad >= n - 1)
-		txn->connection->is_prepared[sql_index(sql)] = true;
-	if (bad < n)
-		rc = pg_fail(op, txn, results[bad], sql->name);
-	for (size_t i = 0; i + 1 < n; i++)
-		PQclear(results[i]);
-	if (rc)
-		PQclear(results[n - 1]);
-	else
-		*ret = results[n - 1];
+	if (!n)
+		return 0;
+	if (!PQpipelineSync(txn->connection->conn) || !pg_collect(txn->connection, txn->until_ms, results, n))
+		return pg_fail(op, txn, NULL, txn->sent[n - 1].sql->name);
+	good = pg_note_answers(txn, results, n);
+	if (good < n)
+		rc = pg_fail(op, txn, results[good], txn->sent[good].sql->name);
+	txn->n_sent = 0;
+	if (!rc && ret_last) {
+		*ret_last = results[n - 1];
+		results[n - 1] = NULL;
+	}
+	pg_clear(results, n);
 	return rc;
 }
 
+/* Sends it; the answer of what was sent before is read later, together with its own. */
 static int
-run_statement(struct op *op, struct pg_txn *txn, const struct sql *sql, const struct db_value *args, size_t n, PGresult **ret)
+send(struct op *op, struct pg_txn *txn, const struct sql *sql, const struct db_value *args, size_t n)
 {
-	struct pg_connection *c = txn->connection;
-	PGresult *results[PG_BATCH_MAX];
 	struct params p;
-	size_t sent;
+	int rc = 0;
 
 	/* the server would refuse it as well, but say less */
 	if (txn->is_failed)
@@ -191,22 +220,31 @@ run_statement(struct op *op, struct pg_txn *txn, const struct sql *sql, const st
 	fill(&p, args, n);
 	if (FAULT("db.exec"))
 		return fail_transaction(txn, op_fail(op, ERR_STORE, "%s: a fault for a test", sql->name));
-	if (!send_all(txn, sql, &p, n, &sent) || !pg_collect(c, txn->until_ms, results, sent))
-		return pg_fail(op, txn, NULL, sql->name);
-	txn->is_begun = true;
-	return take_last(op, txn, sql, results, sent, ret);
+	/* room for BEGIN, a preparation, this one, and for the commit's own three */
+	if (txn->n_sent + 6 > PG_BATCH_MAX)
+		rc = pg_flush(op, txn, NULL);
+	if (!rc && !send_statement(txn, sql, &p, n))
+		rc = pg_fail(op, txn, NULL, sql->name);
+	return rc;
 }
 
+/*
+ * Where nobody asks how many rows were touched, nobody waits: a failure is then told by the next statement that is waited for, or
+ * by the commit, and the server does nothing more until it has been read.
+ */
 int
 pg_exec(struct op *op, struct db_txn *head, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed)
 {
+	struct pg_txn *txn = (struct pg_txn *)head;
 	PGresult *result;
-	int rc = run_statement(op, (struct pg_txn *)head, sql, args, n, &result);
+	int rc = send(op, txn, sql, args, n);
 
+	if (rc || !ret_changed)
+		return rc;
+	rc = pg_flush(op, txn, &result);
 	if (rc)
 		return rc;
-	if (ret_changed)
-		*ret_changed = atoll(PQcmdTuples(result));
+	*ret_changed = atoll(PQcmdTuples(result));
 	PQclear(result);
 	return 0;
 }
@@ -216,8 +254,10 @@ pg_query(struct op *op, struct db_txn *head, const struct sql *sql, const struct
 {
 	struct pg_txn *txn = (struct pg_txn *)head;
 	struct pg_rows *rows = op_alloc(op, sizeof(*rows));
-	int rc = run_statement(op, txn, sql, args, n, &rows->result);
+	int rc = send(op, txn, sql, args, n);
 
+	if (!rc)
+		rc = pg_flush(op, txn, &rows->result);
 	if (rc)
 		return rc;
 	rows->row = -1;
@@ -297,7 +337,7 @@ pg_script(struct op *op, struct db_txn *head, const char *text)
 	PGresult *result, *last = NULL;
 	int rc = 0;
 
-	if (txn->is_failed)
+	if (txn->is_failed || pg_flush(op, txn, NULL))
 		return txn->retry;
 	if (!pg_leave_pipeline(c) || !PQsendQuery(c->conn, op_printf(op, "%s%s", txn->is_begun ? "" : "BEGIN;", text)))
 		return pg_fail(op, txn, NULL, "a step of the schema");
