@@ -79,11 +79,18 @@ settle_lost(struct op *op, struct pg_txn *txn, const char *id)
 {
 	static const char *const words[] = { "committed", "not committed", "unknown" };
 	struct pg_db *db = (struct pg_db *)txn->head.db;
+	bool is_late = time_monotonic_ms() >= txn->until_ms;
 	enum outcome outcome = find_out(op, db, id, txn->until_ms + PG_GRACE_MS);
+
+	if (is_late)
+		pg_note_late(db);
 
 	log_line(LOG_LEVEL_WARNING, "store.answer_lost", "transaction", id, "outcome", words[outcome], NULL);
 	if (outcome == OUTCOME_COMMITTED)
 		return 0;
+	/* nothing happened; but what let nobody through until now would not do so at once */
+	if (outcome == OUTCOME_NEVER && is_late)
+		return op_fail(op, ERR_STORE, "the database did not commit in time");
 	if (outcome == OUTCOME_NEVER)
 		return ERR_RETRY_TRANSACTION;
 	if (!pg_doubt_note(db, id))
