@@ -18,6 +18,7 @@ import json
 import os
 import re
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -126,7 +127,7 @@ class Stage:
             self.postgres = tempfile.mkdtemp(prefix="keyward-postgres-", dir="/tmp")
             os.chmod(self.postgres, 0o755)
             run(POSTGRES, "start", self.postgres, "--durable", stdin=subprocess.DEVNULL)
-        self.database = f"flow_{os.getpid()}"
+        self.database = f"flow_{os.getpid()}_{secrets.token_hex(2)}"
         self.settings["database"] = run(POSTGRES, "database", self.postgres, self.database).stdout.strip()
 
     def sql(self, text):
