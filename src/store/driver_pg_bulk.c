@@ -225,18 +225,20 @@ find_bulk(struct op *op, struct pg_txn *txn, const struct sql *sql, size_t colum
 
 /* ---- sending rows ---- */
 
+/* A text, which is terminated. */
 static void
-add_escaped(struct buf *out, const char *text, size_t n)
+add_escaped(struct buf *out, const char *text)
 {
-	for (size_t i = 0; i < n; i++) {
-		const char *special = strchr("\\\t\n\r", text[i]);
+	while (*text) {
+		size_t plain = strcspn(text, "\\\t\n\r");
+		char special = text[plain];
 
-		if (special && *special) {
-			buf_add_char(out, '\\');
-			buf_add_char(out, *special == '\t' ? 't' : *special == '\n' ? 'n' : *special == '\r' ? 'r' : '\\');
-		} else {
-			buf_add_char(out, text[i]);
-		}
+		buf_add_bytes(out, text, plain);
+		if (!special)
+			return;
+		buf_add_char(out, '\\');
+		buf_add_char(out, special == '\t' ? 't' : special == '\n' ? 'n' : special == '\r' ? 'r' : '\\');
+		text += plain + 1;
 	}
 }
 
@@ -254,7 +256,7 @@ add_value(struct buf *out, const struct db_value *value)
 		buf_printf(out, "%lld", (long long)value->number);
 		break;
 	case DB_TEXT:
-		add_escaped(out, value->data, value->size);
+		add_escaped(out, value->data);
 		break;
 	case DB_BLOB:
 		buf_add(out, "\\\\x");
