@@ -11,6 +11,8 @@
 #include <locale.h>
 #include <string.h>
 
+#include "net/ldap.h"
+
 /* "-x manual", "-x config-manual" and "-x commands" print what "make docs" and the tests want. */
 static int
 print_table(const char *name)
@@ -100,6 +102,7 @@ main(int argc, char **argv)
 	struct cli cli = { .op = op_begin(NULL, NULL) };
 	int rc;
 
+	ldap_forget_environment();
 	setlocale(LC_CTYPE, "");
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	rc = run(&cli, argc - 1, argv + 1);

@@ -32,6 +32,7 @@
 #include "jobs.h"
 #include "login/throttle.h"
 #include "net/dial.h"
+#include "net/ldap.h"
 #include "net/ldap_pool.h"
 #include "net/notify.h"
 #include "people/catalog.h"
@@ -347,26 +348,11 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
 	}
 }
 
-/*
- * libgssapi begins with a context of its own that would read them: a machine's krb5.conf must weaken nothing, and KRB5_TRACE
- * would write keys into a file.  Before there are threads.
- */
-static void
-forget_kerberos(void)
-{
-	static const char *const names[] = { "KRB5CCNAME", "KRB5_KTNAME", "KRB5_CLIENT_KTNAME", "KRB5_TRACE", "KRB5RCACHETYPE",
-		"KRB5RCACHENAME", "KRB5_KDC_PROFILE", "GSS_MECH_CONFIG" };
-
-	for (size_t i = 0; i < countof(names); i++)
-		unsetenv(names[i]);
-	setenv("KRB5_CONFIG", "/dev/null", 1);
-}
-
 /* Threads inherit the mask, so that only wait_for_end sees these signals. */
 static void
 harden(sigset_t *signals)
 {
-	forget_kerberos();
+	ldap_forget_environment();
 	sigemptyset(signals);
 	sigaddset(signals, SIGTERM);
 	sigaddset(signals, SIGINT);

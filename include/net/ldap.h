@@ -42,6 +42,12 @@ struct ldap_options {
 	int64_t timeout_ms;             /* of each exchange (a page of a search is one); 0: 10 s.  The op's deadline holds besides */
 };
 
+/*
+ * At the start of a program, before there are threads: from then on neither the machine's ldap.conf and krb5.conf nor LDAP*, KRB5* and
+ * SSLKEYLOGFILE of the environment change whom a link trusts, what it shows of itself, or where its keys are written.
+ */
+void ldap_forget_environment(void);
+
 /* "ldaps://host[:port]" or "ldap://host[:port]", nothing behind it; *ret_host in the op, without brackets.  ERR_INVALID. */
 int ldap_url_read(struct op *op, const char *url, bool *ret_is_ldaps, char **ret_host, int *ret_port) MUST_CHECK;
 

@@ -107,6 +107,11 @@ saw_no bind "L06: TLS 1.1: no credential was sent"
 lie honest
 LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem ask_apart login alice willow-lantern-42
 has "outcome: ok" "L06: the environment does not change whom we trust"
+LDAPTLS_CERT=$work/none LDAPTLS_KEY=$work/none LDAPTLS_CIPHER_SUITE=NONE LDAPTLS_PEERKEY_HASH=none SSLKEYLOGFILE=$work/keys \
+  ask_apart login alice willow-lantern-42
+has "outcome: ok" "L06: nor says what we show of ourselves, and which ciphers there are"
+[ ! -e "$work/keys" ]
+point $? "L06: nor has the keys of a connection written into a file"
 lie honest ldaps foreign
 LDAPTLS_REQCERT=never LDAPTLS_CACERT=$work/stranger.pem LDAPTLS_CACERTDIR=$work/trust ask_apart login alice willow-lantern-42
 said LDAP_TLS "L06: nor loosen it"

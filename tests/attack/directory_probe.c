@@ -421,6 +421,7 @@ main(int argc, char **argv)
 	const char *key;
 	int rc;
 
+	ldap_forget_environment();
 	house_open();
 	key = op_printf(op, "%s/master.key", folder);
 	write_file(key, digits);
