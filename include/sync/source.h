@@ -96,10 +96,10 @@ struct source_group {
 };
 
 /*
- * Everything handed to a callback lives until it returns.  A negative return ends the reading and is returned. skipped: an
- * entry that cannot be taken (no id, two ids, two login names, not UTF-8, too long, ...), or a member value that is no DN. Two
- * entries may come with one dn_key or one external_id only from a lying server: the reader does not remember, the staging
- * table refuses.  A group comes with all its members, or the reading fails.
+ * Everything handed to a callback lives until it returns; a callback may be NULL.  A negative return ends the reading and is returned.
+ * skipped: an entry that cannot be taken (no id, two ids, two login names, not UTF-8, too long, ...), or a member value that is no DN.
+ * Two entries may come with one dn_key or one external_id only from a lying server: the reader does not remember, the staging table
+ * refuses.  A group comes with all its members, or the reading fails.
  */
 struct source_reader {
 	int (*person)(struct op *op, const struct source_person *person, void *arg);

@@ -250,27 +250,6 @@ struct reading {
 };
 
 static int
-on_person(struct op *op, const struct source_person *person, void *arg)
-{
-	(void)op, (void)person, (void)arg;
-	return 0;
-}
-
-static int
-on_group(struct op *op, const struct source_group *group, void *arg)
-{
-	(void)op, (void)group, (void)arg;
-	return 0;
-}
-
-static int
-on_member(struct op *op, const char *member_dn_key, void *arg)
-{
-	(void)op, (void)member_dn_key, (void)arg;
-	return 0;
-}
-
-static int
 on_skipped(struct op *op, const char *external_id, const char *dn, const char *reason, void *arg)
 {
 	struct reading *r = arg;
@@ -306,7 +285,7 @@ static void
 look_at_people(struct check *c, const struct catalog_directory *directory)
 {
 	struct reading reading = {.op = c->op};
-	const struct source_reader reader = {on_person, on_group, on_member, on_skipped, &reading};
+	const struct source_reader reader = { .skipped = on_skipped, .arg = &reading };
 	struct source_summary summary = {0};
 	struct source_rules *rules;
 	int rc = source_rules_make(c->op, directory, &rules);

@@ -119,7 +119,7 @@ on_person(struct op *op, const struct ldap_entry *entry, void *arg)
 	}
 	r->summary->people++;
 	rc = person.primary_group ? note_primary(op, r, person.primary_group) : 0;
-	return rc ? rc : r->reader->person(op, &person, r->reader->arg);
+	return rc || !r->reader->person ? rc : r->reader->person(op, &person, r->reader->arg);
 }
 
 static int
@@ -135,7 +135,7 @@ on_member(struct op *op, struct reading *r, const struct ldap_value *value)
 	if (r->n_probes < PROBES && ldap_dn_is_under(key, r->setup->base_key))
 		r->probes[r->n_probes++] = op_strdup(r->op, value->data);
 	r->summary->members++;
-	return r->reader->member(op, key, r->reader->arg);
+	return r->reader->member ? r->reader->member(op, key, r->reader->arg) : 0;
 }
 
 /* All values of an attribute as members; *ret_bad counts those that are no DNs. */
@@ -157,7 +157,7 @@ tell_group(struct op *op, struct reading *r, const struct source_group *group)
 	for (size_t i = 0; group->sid && i < r->n_primaries; i++)
 		r->primaries[i].is_told |= strcmp(r->primaries[i].sid, group->sid) == 0;
 	r->summary->groups++;
-	return r->reader->group(op, group, r->reader->arg);
+	return r->reader->group ? r->reader->group(op, group, r->reader->arg) : 0;
 }
 
 static int

@@ -145,27 +145,6 @@ bare(const char *kind, char **argv)
 
 /* ---- our reader ---- */
 
-static int
-on_person(struct op *op, const struct source_person *person, void *arg)
-{
-	(void)op, (void)person, (void)arg;
-	return 0;
-}
-
-static int
-on_group(struct op *op, const struct source_group *group, void *arg)
-{
-	(void)op, (void)group, (void)arg;
-	return 0;
-}
-
-static int
-on_member(struct op *op, const char *key, void *arg)
-{
-	(void)op, (void)key, (void)arg;
-	return 0;
-}
-
 static void
 read_all(const char *file, const char *name)
 {
@@ -190,7 +169,7 @@ read_all(const char *file, const char *name)
 	start = cpu_ms();
 	rc = source_rules_make(op, directory, &rules);
 	if (!rc)
-		rc = source_read(op, directory, rules, &(struct source_reader){ on_person, on_group, on_member, NULL, NULL }, &summary);
+		rc = source_read(op, directory, rules, &(struct source_reader){ 0 }, &summary);
 	if (rc)
 		die("read", op_failure(op));
 	printf("%.0f %lld\n", cpu_ms() - start, (long long)(summary.people + summary.groups));
