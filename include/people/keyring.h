@@ -23,23 +23,16 @@ int keyring_open(struct op *op, const char *master_key_file) MUST_CHECK;
 int keyring_open_reader(struct op *op, const char *master_key_file) MUST_CHECK;
 void keyring_free(struct keyring *keyring);
 
-/* The signing keys there are, in order of their beginning. */
-struct keyring_key {
-	const char *kid, *alg;
-	int64_t active_from, retired_ms;        /* 0: signs */
-};
-void keyring_list(struct op *op, const struct keyring_key **ret, size_t *ret_n);
-
 /* Signs with the newest active key of alg ("ES256", "RS256").  Costs a signature: never inside db_run (asserted). */
 int keyring_sign(struct op *op, const char *alg, const char *typ, const json_t *claims, char **ret) MUST_CHECK;
 /* Verifies a token of our own with the published key that its kid names (RFC 7515 4.1.4); a key no longer published fails. */
 int keyring_verify(struct op *op, const char *typ, const char *token, size_t n, json_t **ret_claims) MUST_CHECK;
 /* The key set (RFC 7517 5): active, coming and retired keys that are still published; text in the op. */
 char *keyring_jwks(struct op *op);
-/* A key that is in the key set; kid and alg in the op. */
+/* The keys of the key set in order of their beginning; kid and alg in the op. */
 struct keyring_entry {
 	const char *kid, *alg;
-	bool is_signing;
+	bool is_signing;                /* with it alg is signed now */
 	int64_t since_ms;               /* signs, or has signed, from then on */
 	int64_t until_ms;               /* published until then, when it is retired; else 0 */
 };

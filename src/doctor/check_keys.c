@@ -84,19 +84,19 @@ check_master_key(struct check *c)
 void
 check_signing_keys(struct check *c)
 {
-	const struct keyring_key *keys;
+	struct keyring_entry *keys;
 	size_t n;
 
-	keyring_list(c->op, &keys, &n);
+	keyring_entries(c->op, &keys, &n);
 	for (size_t a = 0; a < countof(algorithms); a++) {
-		const struct keyring_key *signer = NULL;
+		const struct keyring_entry *signer = NULL;
 
 		for (size_t i = 0; i < n; i++)
-			if (!keys[i].retired_ms && keys[i].active_from <= c->op->now_ms && !strcmp(keys[i].alg, algorithms[a]))
+			if (keys[i].is_signing && !strcmp(keys[i].alg, algorithms[a]))
 				signer = &keys[i];
 		if (signer)
 			check_ok(c, algorithms[a], "tokens are signed with key %s, %s old", signer->kid,
-			    length_text(c->op, c->op->now_ms - signer->active_from));
+			    length_text(c->op, c->op->now_ms - signer->since_ms));
 		else
 			check_bad(c, algorithms[a], op_printf(c->op, "keyward key rotate --alg %s", algorithms[a]),
 			    "no key signs %s tokens", algorithms[a]);

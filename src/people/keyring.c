@@ -23,21 +23,30 @@ keyring_new(struct op *op, struct key_set *set, struct master_key *master)
 	op->svc->keyring = keyring;
 }
 
+/* The master key and what it opens; neither is left after a failure. */
+static int
+load(struct op *op, const char *master_key_file, struct master_key **ret_master, struct key_set **ret_set)
+{
+	int rc = master_key_read(op, master_key_file, ret_master);
+
+	if (rc)
+		return rc;
+	rc = keyring_check_master(op, *ret_master, master_key_file);
+	if (!rc)
+		rc = key_set_load(op, *ret_master, ret_set);
+	if (rc)
+		master_key_free(*ret_master);
+	return rc;
+}
+
 int
 keyring_open_reader(struct op *op, const char *master_key_file)
 {
 	struct master_key *master;
 	struct key_set *set;
-	int rc = master_key_read(op, master_key_file, &master);
+	int rc = load(op, master_key_file, &master, &set);
 
-	if (rc)
-		return rc;
-	rc = keyring_check_master(op, master, master_key_file);
 	if (!rc)
-		rc = key_set_load(op, master, &set);
-	if (rc)
-		master_key_free(master);
-	else
 		keyring_new(op, set, master);
 	return rc;
 }
@@ -46,17 +55,13 @@ int
 keyring_open(struct op *op, const char *master_key_file)
 {
 	struct master_key *master;
-	struct key_set *set = NULL;
+	struct key_set *set;
 	bool has_made;
-	int rc = master_key_read(op, master_key_file, &master);
+	int rc = load(op, master_key_file, &master, &set);
 
 	if (rc)
 		return rc;
-	rc = keyring_check_master(op, master, master_key_file);
-	if (!rc)
-		rc = key_set_load(op, master, &set);
-	if (!rc)
-		rc = keyring_complete(op, master, set, &has_made);
+	rc = keyring_complete(op, master, set, &has_made);
 	if (!rc && has_made) {
 		key_set_release(set);
 		set = NULL;
@@ -108,20 +113,6 @@ key_set_release(struct key_set *set)
 	mem_free(set->jwks);
 	mem_wipe(set, sizeof(*set));
 	mem_free(set);
-}
-
-void
-keyring_list(struct op *op, const struct keyring_key **ret, size_t *ret_n)
-{
-	struct key_set *set = key_set_hold(op->svc->keyring);
-	struct keyring_key *v = op_alloc(op, (set->n + 1) * sizeof(*v));
-
-	for (size_t i = 0; i < set->n; i++)
-		v[i] = (struct keyring_key){ op_strdup(op, jwk_kid(set->v[i].jwk)), op_strdup(op, jwk_alg(set->v[i].jwk)),
-			set->v[i].active_from, set->v[i].retired_ms };
-	*ret = v;
-	*ret_n = set->n;
-	key_set_release(set);
 }
 
 const struct signing_key *
