@@ -105,7 +105,7 @@ master_key_read(struct op *op, const char *file, struct master_key **ret)
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return op_fail(op, ERR_SEAL, "cannot open the master key %s: %s; put back the file that this database was sealed with, "
-		    "or, for a new installation, make one: umask 277; openssl rand -hex 32 > %s", file, strerror(errno), file);
+		    "or, for a new installation, make one: keyward key create %s", file, strerror(errno), file);
 	rc = check_file(op, file, fd);
 	if (!rc)
 		rc = read_digits(op, file, fd, bytes);

@@ -2,9 +2,7 @@
 /* The master key and the keys that it seals. */
 #include "doctor_int.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/text.h"
 #include "crypt/seal.h"
@@ -12,34 +10,6 @@
 #include "people/keyring.h"
 
 static const char *const algorithms[] = {"ES256", "RS256"};
-
-/* Mode and owner; true when the file may be used. */
-static bool
-look_at_file(struct check *c, const char *file)
-{
-	struct stat st;
-
-	if (text_starts_with(file, "credential:")) {
-		check_warn(c, "",
-		    "run it as the service does: CREDENTIALS_DIRECTORY=/run/credentials/keywardd.service keyward doctor master-key",
-		    "the master key is %s, which only the service is given", file);
-		return false;
-	}
-	if (stat(file, &st) < 0) {
-		check_bad(c, "",
-		    op_printf(c->op,
-			"put back the file that this database was sealed with; for a new installation: keyward key create %s",
-			file),
-		    "the master key %s: %s", file, strerror(errno));
-		return false;
-	}
-	if (st.st_mode & 0277 & ~(mode_t)(st.st_gid == 0 ? 040 : 0)) {
-		check_bad(c, "", op_printf(c->op, "chmod 0400 %s", file), "the master key %s has mode %04o; it must be 0400", file,
-		    (unsigned)(st.st_mode & 07777));
-		return false;
-	}
-	return true;
-}
 
 static void
 look_at_passwords(struct check *c)
@@ -65,14 +35,16 @@ void
 check_master_key(struct check *c)
 {
 	const char *file = c->op->config->master_key;
-	int rc;
 
-	if (!look_at_file(c, file))
+	if (text_starts_with(file, "credential:")) {
+		check_warn(c, "",
+		    "run it as the service does: CREDENTIALS_DIRECTORY=/run/credentials/keywardd.service keyward doctor master-key",
+		    "the master key is %s, which only the service is given", file);
 		return;
-	rc = doctor_need(c->doctor, NEED_KEYS);
-	if (rc) {
-		check_bad(c, "", "put the right file in place, from the copy that was kept apart from the backups", "%s",
-		    doctor_why(c->doctor, NEED_KEYS));
+	}
+	if (doctor_need(c->doctor, NEED_KEYS)) {
+		check_bad(c, "", "mend the file as it says, or put back the right one from the copy that was kept apart from the backups",
+		    "%s", doctor_why(c->doctor, NEED_KEYS));
 		return;
 	}
 	check_ok(c, "",
