@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/time.h"
@@ -115,10 +114,7 @@ timer_main(void *arg)
 		pthread_mutex_unlock(&jobs->lock);
 		start_due(jobs);
 		pthread_mutex_lock(&jobs->lock);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += TICK_MS * 1000000l;
-		until.tv_sec += until.tv_nsec / 1000000000l;
-		until.tv_nsec %= 1000000000l;
+		until = time_in(TICK_MS);
 		if (!jobs->is_ending)
 			pthread_cond_timedwait(&jobs->wake, &jobs->lock, &until);
 	}
@@ -130,7 +126,6 @@ struct jobs *
 jobs_new(struct program *program, struct lanes *lanes)
 {
 	struct jobs *jobs = mem_new(sizeof(*jobs));
-	pthread_condattr_t attr;
 
 	jobs->program = program;
 	jobs->lanes = lanes;
@@ -140,10 +135,7 @@ jobs_new(struct program *program, struct lanes *lanes)
 		jobs->jobs[i].last_ms = time_monotonic_ms();
 	}
 	pthread_mutex_init(&jobs->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&jobs->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	time_condition_init(&jobs->wake);
 	if (pthread_create(&jobs->thread, NULL, timer_main, jobs) != 0) {
 		fputs("keywardd: cannot start the timer thread\n", stderr);
 		abort();

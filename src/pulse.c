@@ -66,19 +66,6 @@ look(struct pulse *pulse)
 	op_end(op);
 }
 
-static void
-wait_ms(struct pulse *pulse, int64_t ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&pulse->wake, &pulse->lock, &until);
-}
-
 static void *
 pulse_main(void *arg)
 {
@@ -86,11 +73,14 @@ pulse_main(void *arg)
 
 	pthread_mutex_lock(&pulse->lock);
 	while (!pulse->is_ending) {
+		struct timespec until;
+
 		pthread_mutex_unlock(&pulse->lock);
 		look(pulse);
 		pthread_mutex_lock(&pulse->lock);
+		until = time_in(pulse->period_ms);
 		if (!pulse->is_ending)
-			wait_ms(pulse, pulse->period_ms);
+			pthread_cond_timedwait(&pulse->wake, &pulse->lock, &until);
 	}
 	pthread_mutex_unlock(&pulse->lock);
 	return NULL;
@@ -101,17 +91,13 @@ pulse_new(struct program *program, struct doors *doors)
 {
 	struct pulse *pulse = mem_new(sizeof(*pulse));
 	int64_t watchdog_ms = notify_watchdog_ms();
-	pthread_condattr_t attr;
 
 	pulse->program = program;
 	pulse->doors = doors;
 	pulse->is_well = true;
 	pulse->period_ms = watchdog_ms > 0 ? watchdog_ms / LOOKS_PER_WATCHDOG + 1 : PERIOD_MS;
 	pthread_mutex_init(&pulse->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&pulse->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	time_condition_init(&pulse->wake);
 	if (pthread_create(&pulse->thread, NULL, pulse_main, pulse) != 0) {
 		fputs("keywardd: cannot start the watchdog's thread\n", stderr);
 		abort();

@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define YEAR_MAX_MS 253402300799999LL   /* 9999-12-31T23:59:59.999Z */
 #define YEAR_MIN_MS (-62167219200000LL) /* 0000-01-01 */
@@ -29,6 +28,31 @@ int64_t
 time_monotonic_ms(void)
 {
 	return read_clock(CLOCK_BOOTTIME);
+}
+
+void
+time_condition_init(pthread_cond_t *ret)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(ret, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+struct timespec
+time_in(int64_t ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	ms = ms > 0 ? ms : 0;
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += ms % 1000 * 1000000;
+	at.tv_sec += at.tv_nsec / 1000000000;
+	at.tv_nsec %= 1000000000;
+	return at;
 }
 
 const char *

@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -58,13 +57,9 @@ struct dialer *
 dialer_new(void)
 {
 	struct dialer *dialer = mem_new(sizeof(*dialer));
-	pthread_condattr_t monotonic;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&dialer->lock, NULL);
-	pthread_cond_init(&dialer->answered, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	time_condition_init(&dialer->answered);
 	return dialer;
 }
 
@@ -187,26 +182,11 @@ ask(struct dialer *dialer, struct name *name)
 	pthread_attr_destroy(&detached);
 }
 
-static struct timespec
-monotonic_in(int64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += ms % 1000 * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* Under the lock.  Half of what is left for the name, the other half for connecting; a known address does not wait at all. */
 static void
 wait_for_answer(struct op *op, struct dialer *dialer, struct name *name)
 {
-	struct timespec until = monotonic_in(op_left_ms(op) / 2);
+	struct timespec until = time_in(op_left_ms(op) / 2);
 
 	while (name->is_pending && !name->n)
 		if (pthread_cond_timedwait(&dialer->answered, &dialer->lock, &until) == ETIMEDOUT)

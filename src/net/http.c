@@ -13,7 +13,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -164,7 +163,7 @@ sweeper_main(void *arg)
 	pthread_mutex_lock(&server->lock);
 	while (!server->is_ending) {
 		int64_t now = time_monotonic_ms();
-		struct timespec until;
+		struct timespec until = time_in(SWEEP_MS);
 
 		for (struct http_connection *c = server->connections; c; c = c->next) {
 			if (c->deadline_ms > now)
@@ -172,10 +171,6 @@ sweeper_main(void *arg)
 			c->deadline_ms = TIME_NEVER_MS;
 			shutdown(c->fd, SHUT_RDWR);
 		}
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += SWEEP_MS * 1000000l;
-		until.tv_sec += until.tv_nsec / 1000000000l;
-		until.tv_nsec %= 1000000000l;
 		pthread_cond_timedwait(&server->wake, &server->lock, &until);
 	}
 	pthread_mutex_unlock(&server->lock);
@@ -202,7 +197,6 @@ static struct http_server *
 server_new(const struct http_options *options)
 {
 	struct http_server *server = mem_new(sizeof(*server));
-	pthread_condattr_t attr;
 
 	server->hooks = options->hooks;
 	server->lanes = options->lanes;
@@ -218,10 +212,7 @@ server_new(const struct http_options *options)
 	}
 	server->fd = -1;
 	pthread_mutex_init(&server->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&server->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	time_condition_init(&server->wake);
 	return server;
 }
 

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/time.h"
 #include "ldap_int.h"
@@ -41,12 +40,8 @@ struct ldap_pool *
 ldap_pool_new(void)
 {
 	struct ldap_pool *pool = mem_new(sizeof(*pool));
-	pthread_condattr_t monotonic;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->left, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	time_condition_init(&pool->left);
 	pthread_mutex_init(&pool->lock, NULL);
 	return pool;
 }
@@ -131,16 +126,9 @@ static void
 wait_for_seat(struct op *op, struct ldap_pool *pool, const char *key)
 {
 	int64_t wait_ms = op_left_ms(op) < LDAP_POOL_SEAT_MS ? op_left_ms(op) : LDAP_POOL_SEAT_MS;
-	struct timespec until;
+	struct timespec until = time_in(wait_ms);
 	const struct seat *seat;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += wait_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	while ((seat = seat_of(pool, key)) && is_full(seat) && !seat->failures)
 		if (pthread_cond_timedwait(&pool->left, &pool->lock, &until))
 			return;

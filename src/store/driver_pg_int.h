@@ -67,7 +67,6 @@ bool pg_is_lost(const struct pg_connection *c);
 /* Closes the socket and nothing more: pg_give puts the rest away. */
 void pg_lose(struct pg_connection *c);
 void pg_clear(PGresult **results, size_t n);
-struct timespec pg_timespec_at(int64_t monotonic_ms);
 /* Reads the answers of n commands up to the Sync that was sent behind them; false when the connection is late or lost.  ret: n results, each to be cleared. */
 bool pg_collect(struct pg_connection *c, int64_t until_ms, PGresult **ret, size_t n);
 /* A command without parameters and rows, alone; false when it failed (why) or the connection was lost. */

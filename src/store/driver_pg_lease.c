@@ -277,7 +277,7 @@ keeper_connect(struct pg_db *db)
 static bool
 keeper_sleeps(struct pg_db *db, int64_t until_ms)
 {
-	struct timespec at = pg_timespec_at(until_ms);
+	struct timespec at = time_in(until_ms - time_monotonic_ms());
 	bool is_closing;
 
 	pthread_mutex_lock(&db->lock);

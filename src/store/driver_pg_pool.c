@@ -19,7 +19,6 @@ struct pg_db *
 pg_db_new(const struct pg_dsn *dsn)
 {
 	struct pg_db *db = mem_new(sizeof(*db));
-	pthread_condattr_t attributes;
 
 	db->head.engine = &db_engine_pg;
 	db->dsn = *dsn;
@@ -28,11 +27,8 @@ pg_db_new(const struct pg_dsn *dsn)
 		if (!strcmp(dsn->names[i], "application_name"))
 			snprintf(db->session, sizeof(db->session), "%s", dsn->values[i]);
 	pthread_mutex_init(&db->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&db->changed, &attributes);
-	pthread_cond_init(&db->tick, &attributes);
-	pthread_condattr_destroy(&attributes);
+	time_condition_init(&db->changed);
+	time_condition_init(&db->tick);
 	return db;
 }
 
@@ -105,24 +101,6 @@ open_more(struct pg_db *db)
 	pthread_attr_destroy(&detached);
 }
 
-struct timespec
-pg_timespec_at(int64_t monotonic_ms)
-{
-	struct timespec at;
-	int64_t left = monotonic_ms - time_monotonic_ms();
-
-	/* our clock counts through suspension, the condition's does not: the difference is what counts */
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	left = left > 0 ? left : 0;
-	at.tv_sec += left / 1000;
-	at.tv_nsec += left % 1000 * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* The next idle connection, or NULL when the time is over. */
 static struct pg_connection *
 wait_idle(struct pg_db *db, int64_t until_ms)
@@ -131,8 +109,8 @@ wait_idle(struct pg_db *db, int64_t until_ms)
 
 	pthread_mutex_lock(&db->lock);
 	while (!db->idle && time_monotonic_ms() < until_ms) {
-		int64_t turn_ms = time_monotonic_ms() + RETRY_MS;
-		struct timespec at = pg_timespec_at(turn_ms < until_ms ? turn_ms : until_ms);
+		int64_t left_ms = until_ms - time_monotonic_ms();
+		struct timespec at = time_in(left_ms < RETRY_MS ? left_ms : RETRY_MS);
 
 		open_more(db);
 		db->n_waiting++;

@@ -78,17 +78,9 @@ raw(sqlite3 *connection, const char *text)
 static int
 enter(struct op *op, struct sqlite_db *db)
 {
-	struct timespec until;
-	int64_t left = op_left_ms(op);
+	struct timespec until = time_in(op_left_ms(op));
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += left / 1000;
-	until.tv_nsec += left % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&db->lock);
 	db->queued++;
 	while (db->is_busy && rc != ETIMEDOUT)

@@ -128,16 +128,12 @@ struct sqlite_db *
 sqlite_db_new(const char *path)
 {
 	struct sqlite_db *db = mem_new(sizeof(*db));
-	pthread_condattr_t attributes;
 
 	db->head.engine = &db_engine_sqlite;
 	db->path = mem_strdup(path);
 	db->claim = -1;
 	pthread_mutex_init(&db->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&db->enter, &attributes);
-	pthread_condattr_destroy(&attributes);
+	time_condition_init(&db->enter);
 	sem_init(&db->wake, 0, 0);
 	return db;
 }
