@@ -403,6 +403,19 @@ db_read(struct op *op, int (*body)(struct op *, void *), void *arg)
 	return run(op, RUN_READ, body, arg);
 }
 
+int
+db_run_on(struct op *op, struct db *db, int (*how)(struct op *, int (*)(struct op *, void *), void *),
+    int (*body)(struct op *, void *), void *arg)
+{
+	struct db *usual = op->svc->db;
+	int rc;
+
+	op->svc->db = db;
+	rc = how(op, body, arg);
+	op->svc->db = usual;
+	return rc;
+}
+
 void
 db_on_commit(struct op *op, void (*run_effect)(struct op *, void *), void *arg)
 {

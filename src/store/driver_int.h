@@ -114,6 +114,10 @@ void db_mark_end(struct db *db, struct db_mark *mark);
 /* One by one. */
 int db_put_each(struct op *op, const struct sql *sql, const struct db_rows_in *in);
 
+/* how (db_run, db_read) on a database that is not, or not yet, the one of op->svc. */
+int db_run_on(struct op *op, struct db *db, int (*how)(struct op *, int (*)(struct op *, void *), void *),
+    int (*body)(struct op *, void *), void *arg) MUST_CHECK;
+
 /* The outcome of a transaction that was ended by end_later. */
 void db_ride_settled(struct db_ride *ride, int rc);
 

@@ -202,18 +202,14 @@ make_own_tables(struct op *op, void *arg)
 static int
 prepare_tables(struct op *op, struct pg_db *db)
 {
-	struct db *saved = op->svc->db;
 	PGresult *result;
-	int rc;
+	int rc = db_run_on(op, &db->head, db_run, make_own_tables, NULL);
 
-	op->svc->db = &db->head;
-	rc = db_run(op, make_own_tables, NULL);
 	/* two at once make the same type: one of them is told so */
 	if (rc == ERR_CONFLICT) {
 		op_forgive(op);
-		rc = db_run(op, make_own_tables, NULL);
+		rc = db_run_on(op, &db->head, db_run, make_own_tables, NULL);
 	}
-	op->svc->db = saved;
 	if (!rc)
 		rc = pg_ask_alone(op, db, lease_first, NULL, 0, &result);
 	if (!rc)

@@ -48,6 +48,17 @@ expand(struct op *op, const struct db_engine *engine, const char *text)
 }
 
 static int
+read_version(struct op *op, void *ret)
+{
+	struct db_rows *rows;
+	int rc = db_query(op, &migrations_last, NO_ARGS, &rows);
+
+	if (!rc && (rc = db_next(rows)) > 0)
+		*(int *)ret = (int)db_int(rows, 0);
+	return db_end(rows, rc);
+}
+
+static int
 read_marks(struct op *op, struct db_schema *schema)
 {
 	struct db_rows *rows;
@@ -67,19 +78,14 @@ static int
 begin_body(struct op *op, void *arg)
 {
 	struct db_schema *schema = arg;
-	struct db_rows *rows;
 	const struct db_engine *engine = op->txn->db->engine;
 	int rc = engine->own_schema ? engine->script(op, op->txn, engine->own_schema) : 0;
 
 	*schema = (struct db_schema){ 0 };
 	if (!rc)
 		rc = engine->script(op, op->txn, expand(op, engine, schema_steps[0].text));
-	if (rc)
-		return rc;
-	rc = db_query(op, &migrations_last, NO_ARGS, &rows);
-	if (!rc && (rc = db_next(rows)) > 0)
-		schema->version = (int)db_int(rows, 0);
-	rc = db_end(rows, rc);
+	if (!rc)
+		rc = read_version(op, &schema->version);
 	return rc ? rc : read_marks(op, schema);
 }
 
@@ -95,22 +101,12 @@ oldest_program(int version)
 	return oldest;
 }
 
-static int
-pulse_body(struct op *op, void *arg)
-{
-	struct db_rows *rows;
-	int rc = db_query(op, &migrations_last, NO_ARGS, &rows);
-
-	(void)arg;
-	if (!rc)
-		rc = db_next(rows);
-	return db_end(rows, rc);
-}
-
 int
 db_pulse(struct op *op)
 {
-	return db_read(op, pulse_body, NULL);
+	int version;
+
+	return db_read(op, read_version, &version);
 }
 
 static int
@@ -124,29 +120,12 @@ step_body(struct op *op, void *arg)
 	return rc ? rc : db_exec(op, &migrations_add, ARGS(INT_(step->version), TEXT_(step->name), INT_(op->now_ms)), NULL);
 }
 
-static int
-schema_body(struct op *op, void *arg)
-{
-	struct db_rows *rows;
-	int rc = db_query(op, &migrations_last, NO_ARGS, &rows);
-
-	if (!rc && (rc = db_next(rows)) > 0)
-		*(int *)arg = (int)db_int(rows, 0);
-	return db_end(rows, rc);
-}
-
 int
 db_schema(struct op *op, struct db *db, int *ret_version, int *ret_wanted)
 {
-	struct db *saved = op->svc->db;
-	int rc;
-
 	*ret_version = 0;
-	*ret_wanted = schema_steps[schema_step_count - 1].version;
-	op->svc->db = db;
-	rc = db_read(op, schema_body, ret_version);
-	op->svc->db = saved;
-	return rc;
+	*ret_wanted = db_schema_newest();
+	return db_run_on(op, db, db_read, read_version, ret_version);
 }
 
 int
@@ -158,13 +137,7 @@ db_schema_newest(void)
 int
 db_schema_read(struct op *op, struct db *db, struct db_schema *ret)
 {
-	struct db *saved = op->svc->db;
-	int rc;
-
-	op->svc->db = db;
-	rc = db_run(op, begin_body, ret);
-	op->svc->db = saved;
-	return rc;
+	return db_run_on(op, db, db_run, begin_body, ret);
 }
 
 /* Expand in one release, contract in the next: a newer schema says itself which programs still fit it. */
@@ -181,36 +154,23 @@ check_newer(struct op *op, const struct db_schema *schema)
 	return 0;
 }
 
-/* With op->svc->db set. */
-static int
-migrate(struct op *op, struct db *db, int to, struct db_schema *schema)
-{
-	int rc = db_run(op, begin_body, schema);
-
-	if (!rc)
-		rc = check_newer(op, schema);
-	if (!rc && schema->version && schema->version < to && !schema->unfinished && db->engine->copy)
-		rc = db->engine->copy(op, db, schema->version);
-	for (size_t i = 1; i < schema_step_count && !rc; i++) {
-		if (schema_steps[i].version <= schema->version || schema_steps[i].version > to)
-			continue;
-		rc = db_run(op, step_body, (void *)(uintptr_t)&schema_steps[i]);
-		if (!rc)
-			log_line(LOG_LEVEL_NOTICE, "store.migrated", "step", schema_steps[i].name, NULL);
-	}
-	return rc;
-}
-
 int
 db_migrate_to(struct op *op, struct db *db, int version)
 {
-	struct db *saved = op->svc->db;
 	struct db_schema schema;
-	int rc;
+	int rc = db_schema_read(op, db, &schema);
 
-	op->svc->db = db;
-	rc = migrate(op, db, version, &schema);
-	op->svc->db = saved;
+	if (!rc)
+		rc = check_newer(op, &schema);
+	if (!rc && schema.version && schema.version < version && !schema.unfinished && db->engine->copy)
+		rc = db->engine->copy(op, db, schema.version);
+	for (size_t i = 1; i < schema_step_count && !rc; i++) {
+		if (schema_steps[i].version <= schema.version || schema_steps[i].version > version)
+			continue;
+		rc = db_run_on(op, db, db_run, step_body, (void *)(uintptr_t)&schema_steps[i]);
+		if (!rc)
+			log_line(LOG_LEVEL_NOTICE, "store.migrated", "step", schema_steps[i].name, NULL);
+	}
 	return rc;
 }
 
