@@ -31,6 +31,7 @@ enum config_type {
 	CONFIG_BOOL,                    /* bool */
 	CONFIG_LEVEL,                   /* const char *, name of a log level */
 	CONFIG_NETWORKS,                /* const char *, networks as base/network.h reads them */
+	CONFIG_DATABASE,                /* const char *, as config_database reads it */
 };
 
 /* C type of a key by its config type */
@@ -44,6 +45,7 @@ enum config_type {
 #define CONFIG_C_BOOL bool
 #define CONFIG_C_LEVEL const char *
 #define CONFIG_C_NETWORKS const char *
+#define CONFIG_C_DATABASE const char *
 
 struct config {
 #define KEY(name, type, preset, min, max, when, text) CONFIG_C_##type name;
@@ -57,6 +59,11 @@ struct config {
  * out of range) is added to problems in one run; ERR_CONFIG when there is any.  *ret has one reference.
  */
 int config_load(struct op *op, const char *file, struct problems *problems, const struct config **ret) MUST_CHECK;
+/*
+ * The name of a database as it is opened: an address of drivers.def as it stands, a path that begins at the folder (NULL: as it stands) in
+ * full; belongs to the arena.  NULL when it is neither, and *ret_fault says why.
+ */
+const char *config_database(struct arena *mem, const char *text, const char *folder, const char **ret_fault);
 /* The folder of a configuration file's drop-ins, whether it exists or not; belongs to the op. */
 const char *config_folder(struct op *op, const char *file);
 const struct config *config_ref(const struct config *config);

@@ -171,6 +171,8 @@ type_words(const struct config_row *row)
 		return "address:port";
 	case CONFIG_NETWORKS:
 		return "list of networks";
+	case CONFIG_DATABASE:
+		return "path, relative to this file's folder, or address";
 	default:
 		return "text";
 	}

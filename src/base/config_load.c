@@ -163,6 +163,9 @@ list_folder(struct loading *l, DIR *dir, const char *names[static DROP_INS_MAX])
 
 	while ((entry = readdir(dir))) {
 		length = strlen(entry->d_name);
+		if (length > 4 && entry->d_name[0] != '.' && !strcmp(entry->d_name + length - 4, ".yml"))
+			problems_add(l->problems, NULL, "", "%s would not be read: rename it to %.*s.yaml", entry->d_name,
+			    (int)length - 4, entry->d_name);
 		if (entry->d_name[0] == '.' || length < 6 || strcmp(entry->d_name + length - 5, ".yaml"))
 			continue;
 		if (n == DROP_INS_MAX) {
@@ -184,12 +187,23 @@ config_folder(struct op *op, const char *file)
 	return op_printf(op, "%.*s.d", (int)(n > 5 && !strcmp(file + n - 5, ".yaml") ? n - 5 : n), file);
 }
 
+/* One that cannot be read is a mistake among others: the rest is looked at as well. */
+static void
+load_drop_in(struct loading *l, const char *file)
+{
+	size_t known = l->problems->n;
+
+	l->problems->source = file;
+	if (load_file(l, file) && l->problems->n == known)
+		problems_add(l->problems, NULL, "", "%s", op_failure(l->op));
+	op_forgive(l->op);
+}
+
 static int
 load_drop_ins(struct loading *l, const char *file)
 {
 	const char *names[DROP_INS_MAX], *folder = config_folder(l->op, file);
 	DIR *dir = opendir(folder);
-	int rc = 0;
 	size_t n;
 
 	if (!dir && errno != ENOENT)
@@ -199,9 +213,9 @@ load_drop_ins(struct loading *l, const char *file)
 	l->problems->source = folder;
 	n = list_folder(l, dir, names);
 	closedir(dir);
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = load_file(l, op_printf(l->op, "%s/%s", folder, names[i]));
-	return rc;
+	for (size_t i = 0; i < n; i++)
+		load_drop_in(l, op_printf(l->op, "%s/%s", folder, names[i]));
+	return 0;
 }
 
 static bool
@@ -305,6 +319,17 @@ broken(struct loading *l, size_t key, size_t other, const char *sentence)
 	problems_add(l->problems, &where, config_rows[key].name, "%s", sentence);
 }
 
+/* Port 0 is any free one.  Two addresses of loopback may share a number, as long as neither stands for all of them. */
+static bool
+have_one_port(const char *a, const char *b)
+{
+	const char *port_a = a ? strrchr(a, ':') : NULL, *port_b = b ? strrchr(b, ':') : NULL;
+
+	if (!port_a || !port_b || strcmp(port_a, port_b) != 0 || !strcmp(port_a, ":0"))
+		return false;
+	return !strcmp(a, b) || text_starts_with(a, "0.0.0.0:") || text_starts_with(a, "[::]:");
+}
+
 #define BROKEN(key, other, sentence) broken(l, CONFIG_KEY_##key, CONFIG_KEY_##other, sentence)
 
 /* Relations between keys. */
@@ -325,6 +350,8 @@ check_whole(struct loading *l)
 		BROKEN(tls_key, tls_key, "needs a tls_certificate beside it");
 	if (c->ops_listen && !text_starts_with(c->ops_listen, "127.") && !text_starts_with(c->ops_listen, "[::1]:"))
 		BROKEN(ops_listen, ops_listen, "must be a loopback address: what is there is not for the network");
+	if (have_one_port(c->listen, c->ops_listen))
+		BROKEN(ops_listen, listen, "must not have the port of listen: each service needs its own");
 }
 
 static int

@@ -43,12 +43,45 @@ is_port(const char *text)
 	return n > 0 && n <= 5 && strspn(text, "0123456789") == n && atol(text) <= 65535;
 }
 
+/* drivers.def: how the addresses of servers begin; "" is any path. */
+static bool
+is_server(const char *text)
+{
+	static const char *const starts[] = {
+#define DRIVER(name, start, text) start,
+#include "tables/drivers.def"
+#undef DRIVER
+	};
+
+	for (size_t i = 0; i < countof(starts); i++)
+		if (*starts[i] && text_starts_with(text, starts[i]))
+			return true;
+	return false;
+}
+
+const char *
+config_database(struct arena *mem, const char *text, const char *folder, const char **ret_fault)
+{
+	size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+
+	*ret_fault = NULL;
+	if (is_server(text))
+		return arena_strdup(mem, text);
+	if (text_starts_with(text + word, "://"))
+		*ret_fault = "is no address that Keyward knows: write postgresql://user@host/name, or the path of a file (SQLite)";
+	else if (word && text[word] == '=')
+		*ret_fault = "must begin with host= when it is written as key=value pairs";
+	if (*ret_fault)
+		return NULL;
+	return *text && *text != '/' && folder ? arena_printf(mem, "%s/%s", folder, text) : arena_strdup(mem, text);
+}
+
 /* What is wrong with a text of this type, or NULL. */
 static const char *
 text_fault(struct arena *mem, const struct config_row *row, const char *text)
 {
 	struct networks networks;
-	const char *colon = strrchr(text, ':'), *slash;
+	const char *fault, *colon = strrchr(text, ':'), *slash;
 
 	switch (row->type) {
 	case CONFIG_URL:
@@ -71,6 +104,9 @@ text_fault(struct arena *mem, const struct config_row *row, const char *text)
 		return log_level_parse(text) < 0 ? "must be error, warning, notice, info or debug" : NULL;
 	case CONFIG_NETWORKS:
 		return networks_read(mem, text, &networks);
+	case CONFIG_DATABASE:
+		config_database(mem, text, NULL, &fault);
+		return fault;
 	default:
 		return NULL;
 	}
@@ -91,6 +127,8 @@ take_text(struct loading *l, const struct config_row *row, const struct node *no
 		problems_add(l->problems, node, row->name, "%s", fault);
 	else if (row->type == CONFIG_SECRET && n)
 		*at = secret_path(l->holder->mem, text, l->folder);
+	else if (row->type == CONFIG_DATABASE)
+		*at = config_database(l->holder->mem, text, l->folder, &fault);
 	else if (row->type == CONFIG_PATH && n && text[0] != '/' && l->folder)
 		*at = arena_printf(l->holder->mem, "%s/%s", l->folder, text);
 	else
