@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include "base/json.h"
+#include "base/node.h"
 #include "base/text.h"
 
 enum exit_code {
@@ -96,6 +97,12 @@ struct answer {
 };
 /* EXIT_DONE for 2xx; else the failure has been printed and its exit code is returned. */
 int client_call(struct cli *cli, const char *method, const char *path, const json_t *query, const json_t *body, struct answer *ret);
+
+/*
+ * local.c: why a command failed that no daemon answered, on standard error; with --json also as problem details (RFC 9457) on standard
+ * output, like the daemon's.  code is ERR_x; problems, when there are any, are told one by one in the place of the sentence.
+ */
+void cli_tell_failure(struct cli *cli, int code, const char *sentence, const struct problems *problems);
 
 /* run.c, sync.c, local.c, doctor.c, audit.c */
 int run_call(struct cli *cli);

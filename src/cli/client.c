@@ -35,8 +35,8 @@ socket_path(struct cli *cli)
 		op_forgive(cli->op);
 		return "/run/keyward/keyward.sock";
 	} else {
-		fprintf(stderr, "%s", problems.n ? problems_text(cli->op, &problems) : op_failure(cli->op));
-		fputs("keyward: the path of the daemon's socket is not known; give it with --socket PATH\n", stderr);
+		cli_tell_failure(cli, ERR_CONFIG, op_failure(cli->op), &problems);
+		fputs("keyward: so the path of the daemon's socket is not known; give it with --socket PATH\n", stderr);
 	}
 	return path;
 }
@@ -125,7 +125,8 @@ no_daemon(struct cli *cli, const char *socket, CURLcode code, long os_error, str
 	else
 		answer->why = op_printf(cli->op, "no daemon answers at %s%s%s; is keywardd running?", socket, os_error ? ": " : "",
 		    os_error ? strerror((int)os_error) : "");
-	tell(cli, answer);
+	if (!cli->is_silent)
+		cli_tell_failure(cli, ERR_UNREACHABLE, answer->why, NULL);
 	return EXIT_NO_DAEMON;
 }
 

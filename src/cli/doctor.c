@@ -135,7 +135,7 @@ run_doctor(struct cli *cli)
 		options.arg = &progress;
 	}
 	if (doctor_run(cli->op, &options, &report)) {
-		fprintf(stderr, "keyward: %s\n", op_failure(cli->op));
+		cli_tell_failure(cli, ERR_NOT_FOUND, op_failure(cli->op), NULL);
 		return EXIT_NOT_FOUND;
 	}
 	erase(&progress);

@@ -2,6 +2,7 @@
 /* backup, restore, db copy, db check: what the room keep does, told to whoever stands at the terminal. */
 #include "cli.h"
 
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,6 +50,20 @@ is_forced(const struct cli *cli)
 	return json_get_bool(cli->own, "force");
 }
 
+/* In full: what is to be written into the configuration begins at another folder. */
+static int
+read_other_database(struct cli *cli)
+{
+	const char *given = json_get_text(cli->own, "to"), *fault, *to;
+	char here[PATH_MAX];
+
+	to = config_database(cli->op->mem, given, getcwd(here, sizeof(here)), &fault);
+	if (!to)
+		return op_fail(cli->op, ERR_INVALID, "--to %s %s", given, fault);
+	json_object_set_new(cli->own, "to", json_string(to));
+	return 0;
+}
+
 static const char *
 other_database(const struct cli *cli)
 {
@@ -75,7 +90,7 @@ act(struct cli *cli, const struct config *config, act_fn *does, say_fn *say)
 	rc = does(op, cli, &tells, &backup);
 	clear_line(&progress);
 	if (rc)
-		fprintf(stderr, "keyward: %s\n", op_failure(op));
+		cli_tell_failure(cli, rc, op_failure(op), NULL);
 	else
 		say(op, cli, &backup);
 	op_end(op);
@@ -91,8 +106,7 @@ with_config(struct cli *cli, int (*does)(struct cli *cli, const struct config *c
 	int code;
 
 	if (config_load(cli->op, file, &problems, &config)) {
-		fputs(problems.n ? problems_text(cli->op, &problems) : op_printf(cli->op, "keyward: %s\n", op_failure(cli->op)),
-		    stderr);
+		cli_tell_failure(cli, ERR_CONFIG, op_failure(cli->op), &problems);
 		return EXIT_FAILED;
 	}
 	log_set_level(LOG_LEVEL_WARNING);       /* steps of the schema are no news here */
@@ -240,6 +254,12 @@ act_db_copy(struct cli *cli, const struct config *config)
 int
 run_db_copy(struct cli *cli)
 {
+	int rc = read_other_database(cli);
+
+	if (rc) {
+		cli_tell_failure(cli, rc, op_failure(cli->op), NULL);
+		return EXIT_FAILED;
+	}
 	return with_config(cli, act_db_copy);
 }
 
@@ -285,7 +305,7 @@ check_database(struct cli *cli, const struct config *config)
 	int code, rc = keep_examine(op, &findings);
 
 	if (rc)
-		fprintf(stderr, "keyward: %s\n", op_failure(op));
+		cli_tell_failure(cli, rc, op_failure(op), NULL);
 	else if (cli->is_json)
 		say_findings_json(op, &findings);
 	else

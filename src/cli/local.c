@@ -7,13 +7,49 @@
 #include "base/config.h"
 #include "crypt/seal.h"
 
-static int
-failed(struct cli *cli, const struct problems *problems)
+static json_t *
+problem_list(const struct problems *problems)
 {
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < problems->n; i++) {
+		const struct problem *p = &problems->v[i];
+		json_t *item = json_pack("{s:s*, s:s*, s:s}", "source", p->source, "path", p->path, "detail", p->sentence);
+
+		if (p->line) {
+			json_object_set_new(item, "line", json_integer(p->line));
+			json_object_set_new(item, "column", json_integer(p->column));
+		}
+		json_array_append_new(list, item);
+	}
+	return list;
+}
+
+void
+cli_tell_failure(struct cli *cli, int code, const char *sentence, const struct problems *problems)
+{
+	char *name = op_strdup(cli->op, error_row(code)->name);
+	json_t *json;
+
 	if (problems && problems->n)
-		fputs(problems_text(cli->op, problems), stderr);
+		fputs(clean_lines(cli->op, problems_text(cli->op, problems)), stderr);
 	else
-		fprintf(stderr, "keyward: %s\n", op_failure(cli->op));
+		fprintf(stderr, "keyward: %s\n", clean_lines(cli->op, sentence));
+	if (!cli->is_json)
+		return;
+	for (char *c = name; *c; c++)
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
+	json = json_own(cli->op, json_pack("{s:s, s:s, s:s}", "type", op_printf(cli->op, "urn:keyward:error:%s", name), "detail",
+	    problems && problems->n ? problems->v[0].sentence : sentence, "code", name));
+	if (problems && problems->n)
+		json_object_set_new(json, "errors", problem_list(problems));
+	printf("%s\n", json_safe(cli->op, json_text(cli->op, json)));
+}
+
+static int
+failed(struct cli *cli, int code, const struct problems *problems)
+{
+	cli_tell_failure(cli, code, op_failure(cli->op), problems);
 	return EXIT_FAILED;
 }
 
@@ -25,9 +61,12 @@ run_config_check(struct cli *cli)
 	const struct config *config;
 
 	if (config_load(cli->op, file, &problems, &config))
-		return failed(cli, &problems);
+		return failed(cli, ERR_CONFIG, &problems);
 	config_unref(config);
-	printf("%s is good\n", file);
+	if (cli->is_json)
+		printf("%s\n", json_text(cli->op, json_own(cli->op, json_pack("{s:s, s:b}", "file", file, "good", 1))));
+	else
+		printf("%s is good\n", file);
 	return EXIT_DONE;
 }
 
@@ -39,7 +78,7 @@ run_config_show(struct cli *cli)
 	const struct config *config;
 
 	if (config_load(cli->op, file, &problems, &config))
-		return failed(cli, &problems);
+		return failed(cli, ERR_CONFIG, &problems);
 	if (cli->is_json)
 		printf("%s\n", json_text(cli->op, config_json(cli->op, config, cli->want_origin)));
 	else
@@ -51,8 +90,14 @@ run_config_show(struct cli *cli)
 int
 run_key_create(struct cli *cli)
 {
-	if (master_key_create(cli->op, cli->file))
-		return failed(cli, NULL);
+	int rc = master_key_create(cli->op, cli->file);
+
+	if (rc)
+		return failed(cli, rc, NULL);
+	if (cli->is_json) {
+		printf("%s\n", json_text(cli->op, json_own(cli->op, json_pack("{s:s}", "file", cli->file))));
+		return EXIT_DONE;
+	}
 	printf("made %s; keep a copy of it where the database's backups are not: without it their secrets cannot be opened\n",
 	    cli->file);
 	return EXIT_DONE;

@@ -62,4 +62,27 @@ expect 0 "config show fills the presets in" "session_idle" config show --effecti
 expect 0 "key create" "made" key create "$work/key"
 point "$([ "$(stat -c %a "$work/key")" = 400 ] && [ "$(tr -d '\n' <"$work/key" | wc -c)" = 64 ] && echo 0 || echo 1)" "the key is 64 digits in a file of mode 0400"
 expect 1 "key create overwrites nothing" "exists" key create "$work/key"
+
+# json NAME PYTHON ARGUMENT...: with --json standard output is one JSON value, d, of which the condition holds
+json()
+{
+  name=$1
+  condition=$2
+  shift 2
+  "$keyward" --json "$@" >"$work/said" 2>"$work/words" </dev/null
+  python3 -c "import json, sys; d = json.load(open(sys.argv[1])); assert $condition, d" "$work/said"
+  point $? "--json: $name"
+}
+json "config check, good" 'd["good"] is True' config check "$work/good.yaml"
+json "config check, each mistake with its place" '[(e["line"], e["column"]) for e in d["errors"]] == [(3, 9), (4, 1)] and d["code"] == "config"' \
+  config check "$work/bad.yaml"
+json "key create" 'd["file"].endswith("/other.key")' key create "$work/other.key"
+json "key create, refused" 'd["code"] == "conflict" and "exists" in d["detail"]' key create "$work/key"
+json "no daemon" 'd["code"] == "unreachable" and "is keywardd running" in d["detail"]' --socket "$none" status
+printf 'master_key: %s\n' "$work/key" | cat "$work/good.yaml" - >"$work/whole.yaml"
+json "a backup that is none" 'd["code"] and "no backup of Keyward" in d["detail"]' --config "$work/whole.yaml" backup verify "$work/key"
+json "a configuration that cannot be used" 'd["code"] == "config" and len(d["errors"]) == 2' --config "$work/bad.yaml" backup "$work/b"
+"$keyward" --config "$work/nothing.yaml" status >"$work/said" 2>&1
+point "$(grep -c "^keyward: cannot read $work/nothing.yaml" "$work/said" | sed 's/1/0/;t;s/.*/1/')" "a configuration that is not there is told on a line of its own"
+expect 1 "db copy knows no other engines" "postgresql://user@host/name" --config "$work/good.yaml" db copy --to mysql://a@b.test/c
 finish
