@@ -35,6 +35,8 @@ const char *address_text(const struct address *address, char ret[static ADDRESS_
  * the arena.
  */
 const char *networks_read(struct arena *mem, const char *text, struct networks *ret);
+/* 127.0.0.0/8 and ::1. */
+bool address_is_loopback(const struct address *address);
 bool networks_have(const struct networks *networks, const struct address *address);
 /*
  * Why no service is reached at such an address, or only one that nobody means: "unspecified", "link-local" (with the metadata services of

@@ -22,6 +22,8 @@ bool probe_connects(struct op *op, const char *host, int port);
 int probe_unix(struct op *op, const char *path, int *ret_pid) MUST_CHECK;
 /* "nginx (process 812)": who holds a TCP port of this machine, as far as the kernel tells us; NULL when it does not. */
 const char *probe_holder(struct op *op, int port);
+/* Whether that process has a listener of this TCP port open: 1 or 0; -1 when the kernel does not tell us. */
+int probe_holds(struct op *op, int pid, int port);
 /* "nginx", the name of a process; NULL when it is gone. */
 const char *probe_process(struct op *op, int pid);
 /* What a TLS server shows, as ldap_peek; the connection is closed. */

@@ -112,6 +112,14 @@ networks_have(const struct networks *networks, const struct address *address)
 	return false;
 }
 
+bool
+address_is_loopback(const struct address *address)
+{
+	static const struct address one = { { [15] = 1 } };
+
+	return is_four(address) ? address->bytes[sizeof(mapped)] == 127 : has_prefix(address, &one, 128);
+}
+
 const char *
 address_oddity(const struct address *address)
 {

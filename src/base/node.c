@@ -34,7 +34,8 @@ problems_add(struct problems *problems, const struct node *where, const char *pa
 	problems->v = grown;
 	va_start(args, format);
 	grown[problems->n++] = (struct problem){
-		.source = problems->source,
+		/* who reads it may outlive the work that named it */
+		.source = problems->source ? op_strdup(problems->op, problems->source) : NULL,
 		.line = where ? where->line : 0,
 		.column = where ? where->column : 0,
 		.path = path,

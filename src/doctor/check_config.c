@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/network.h"
 #include "base/node.h"
 #include "doctor_int.h"
 
@@ -15,6 +16,7 @@
 #define SPACE_BAD_BYTES (INT64_C(200) << 20)
 #define FILES_WARN 10000
 #define FOLDERS_MAX 8
+#define PROXY_BITS_LEAST 124 /* of 128: 16 addresses */
 
 /* Who writes it names the master key, the database and the issuer (ASVS 5.0 13.2.2). */
 static bool
@@ -49,24 +51,59 @@ are_drop_ins_ours(struct check *c)
 	return is_good;
 }
 
+/* Each with the file of keyward.d or the variable that it stands in; false when there are none. */
+static bool
+tell_mistakes(struct check *c, const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->n; i++) {
+		const struct problem *p = &problems->v[i];
+		const char *place = p->line ? op_printf(c->op, "%s line %d", p->source, p->line) : p->source;
+
+		check_bad(c, p->path, op_printf(c->op, "correct %s, then: systemctl restart keywardd", place), "%s: %s", place,
+		    p->sentence);
+	}
+	return problems->n > 0;
+}
+
+/* A proxy is believed what it says of addresses; so is whoever else has one of its network. */
+static void
+look_at_proxies(struct check *c)
+{
+	const char *text = doctor_config(c->doctor)->trusted_proxies;
+	struct networks networks;
+
+	if (networks_read(c->op->mem, text, &networks))
+		return;
+	for (size_t i = 0; i < networks.n; i++) {
+		const struct network *network = &networks.v[i];
+		char address[ADDRESS_TEXT_BYTES];
+		bool is_four;
+
+		if (network->bits >= PROXY_BITS_LEAST || address_is_loopback(&network->address))
+			continue;
+		address_text(&network->address, address);
+		is_four = strchr(address, '.') && !strchr(address, ':');
+		check_warn(c, "trusted_proxies", "name the proxies alone, each by its own address, for example 10.20.0.11",
+		    "%s/%d is more than a few proxies: every computer in it can choose the address that the throttle counts and the audit log "
+		    "shows",
+		    address, is_four ? network->bits - 96 : network->bits);
+	}
+}
+
 void
 check_configuration(struct check *c)
 {
-	const struct problems *problems;
 	bool is_good;
 
 	if (doctor_need(c->doctor, NEED_CONFIG)) {
-		problems = doctor_config_problems(c->doctor);
-		for (size_t i = 0; i < problems->n; i++)
-			check_bad(
-			    c, problems->v[i].path, "", "%s line %d: %s", c->file, problems->v[i].line, problems->v[i].sentence);
-		if (!problems->n)
+		if (!tell_mistakes(c, doctor_config_problems(c->doctor)))
 			check_bad(c, "",
 			    "etc/keyward.yaml of the sources explains every key; \"keyward config check FILE\" checks one", "%s",
 			    doctor_why(c->doctor, NEED_CONFIG));
 		return;
 	}
 	is_good = is_ours_alone(c, c->file);
+	look_at_proxies(c);
 	if (are_drop_ins_ours(c) && is_good)
 		check_ok(c, "", "%s has no mistakes", c->file);
 }

@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "store/driver.h"
+#include "store/schema.h"
 
 #define WAL_WARN_BYTES (INT64_C(256) << 20)
 
@@ -70,7 +71,10 @@ check_database(struct check *c)
 		return;
 	}
 	if (rc) {
-		check_failed(c, "", "run the doctor as root or as the user of the daemon; if that is so, restore a backup");
+		check_failed(c, "",
+		    !db_file(c->op->config->database)
+			? "look whether the database server runs, whether it lets this machine in, and at the key \"database\""
+			: "run the doctor as root or as the user of the daemon; if that is so, restore a backup");
 		return;
 	}
 	if (db_examine(c->op, db, &health)) {

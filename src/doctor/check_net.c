@@ -2,6 +2,7 @@
 /* What others reach us by, and what we reach: listeners, our own certificate, the mail server. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,32 +13,62 @@
 #include "net/probe.h"
 
 #define PEM_BYTES_MAX (256 << 10)
+#define RESTART_OR_OTHER \
+	"systemctl restart keywardd; when that does not mend it, the daemon was started with another configuration than this one"
 #define MAIL_PORTS "587 (STARTTLS) or 465 (TLS)"
 
 /* ---- listeners ---- */
 
+/* The socket of the command line; *ret_pid is who listens there, 0 when the kernel does not tell. */
 static bool
-is_running(struct check *c)
+look_at_socket(struct check *c, int *ret_pid)
 {
-	const struct config *config = c->op->config;
-	const char *host, *name;
-	int port, status = 0, pid = 0, rc = probe_unix(c->op, config->socket, &pid);
+	const char *socket = c->op->config->socket, *name;
+	int rc = probe_unix(c->op, socket, ret_pid);
 
 	if (rc == ERR_FORBIDDEN)
 		check_warn(c, "socket", "run the doctor as root or as the user of the daemon", "%s", op_failure(c->op));
 	op_forgive(c->op);
-	name = pid ? probe_process(c->op, pid) : NULL;
+	name = *ret_pid ? probe_process(c->op, *ret_pid) : NULL;
 	if (rc == 0)
-		check_ok(c, "socket", "%s answers%s%s", config->socket, name ? ", held by " : "", name ? name : "");
-	if (probe_address(c->op, config->ops_listen, &host, &port) == 0 && probe_http(c->op, host, port, "/readyz", &status) == 0) {
-		if (status == 200)
-			check_ok(c, "ops_listen", "%s answers: ready", config->ops_listen);
-		else
-			check_bad(c, "ops_listen", "keyward's log (journalctl -u keywardd) says why",
-			    "%s answers that the service is not ready (status %d)", config->ops_listen, status);
-	}
-	op_forgive(c->op);
-	return rc == 0 || status == 200 || status == 503;
+		check_ok(c, "socket", "%s answers%s%s", socket, name ? ", held by " : "", name ? name : "");
+	return rc == 0 || rc == ERR_FORBIDDEN;
+}
+
+/* The operations door; false when nobody of ours answers there. */
+static bool
+look_at_ops(struct check *c)
+{
+	const char *listen = c->op->config->ops_listen, *host;
+	int port, status = 0;
+
+	if (probe_address(c->op, listen, &host, &port) || probe_http(c->op, host, port, "/readyz", &status))
+		op_forgive(c->op);
+	if (status == 200)
+		check_ok(c, "ops_listen", "%s answers: ready", listen);
+	else if (status == 503)
+		check_bad(c, "ops_listen", "keyward's log (journalctl -u keywardd) says why",
+		    "%s answers that the service is not ready (status %d)", listen, status);
+	return status == 200 || status == 503;
+}
+
+/* One door answers and the other does not: the configuration is not that of the daemon that runs, or its socket's file is gone. */
+static bool
+is_running(struct check *c, int *ret_pid)
+{
+	const struct config *config = c->op->config;
+	bool has_socket, has_ops;
+
+	*ret_pid = 0;
+	has_socket = look_at_socket(c, ret_pid);
+	has_ops = look_at_ops(c);
+	if (has_ops && !has_socket)
+		check_bad(c, "socket", RESTART_OR_OTHER,
+		    "the daemon runs, but nobody answers at %s: the command line cannot reach it", config->socket);
+	if (has_socket && !has_ops)
+		check_bad(c, "ops_listen", RESTART_OR_OTHER,
+		    "the daemon runs, but does not answer on %s: monitoring cannot reach it", config->ops_listen);
+	return has_socket || has_ops;
 }
 
 /* A port that somebody else has keeps the daemon from starting. */
@@ -61,13 +92,18 @@ look_at_free(struct check *c, const char *key, const char *listen)
 }
 
 static void
-look_at_public(struct check *c)
+look_at_public(struct check *c, int pid)
 {
-	const char *listen = c->op->config->listen, *host;
+	const char *listen = c->op->config->listen, *host, *holder;
 	int port;
 
-	if (probe_address(c->op, listen, &host, &port))
+	if (probe_address(c->op, listen, &host, &port)) {
 		check_failed(c, "listen", "correct it in the configuration");
+		return;
+	}
+	if (pid && probe_holds(c->op, pid, port) == 0 && (holder = probe_holder(c->op, port)))
+		check_bad(c, "listen", "end that program, or give keywardd another port with the key \"listen\"; then restart keywardd",
+		    "%s is held by %s and not by keywardd", listen, holder);
 	else if (probe_connects(c->op, host, port))
 		check_ok(c, "listen", "%s accepts connections", listen);
 	else
@@ -96,8 +132,10 @@ look_at_issuer(struct check *c)
 void
 check_ports(struct check *c)
 {
-	if (is_running(c)) {
-		look_at_public(c);
+	int pid;
+
+	if (is_running(c, &pid)) {
+		look_at_public(c, pid);
 	} else {
 		check_bad(c, "daemon", "systemctl start keywardd; its log (journalctl -u keywardd) says why it does not run",
 		    "keywardd is not running");
@@ -138,6 +176,17 @@ look_at_shown(struct check *c, const struct certificate_facts *file)
 		    c->op->config->tls_certificate);
 }
 
+/* Whoever reads it can be this service (RFC 9325 7.4: private keys are protected). */
+static void
+look_at_key(struct check *c, const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07))
+		check_bad(c, "key", op_printf(c->op, "chmod o= %s; if others had an account here meanwhile, get a new key and certificate", file),
+		    "the private key %s can be read by everybody on this machine (mode %04o)", file, (unsigned)(st.st_mode & 07777));
+}
+
 static void
 tell_end(struct check *c, const struct certificate_facts *facts)
 {
@@ -170,6 +219,7 @@ check_certificate(struct check *c)
 		    "%s cannot be read", pem ? config->tls_key : config->tls_certificate);
 		return;
 	}
+	look_at_key(c, config->tls_key);
 	host = op_strndup(c->op, host, *host == '[' ? strcspn(host, "]") : strcspn(host, ":/"));
 	host += *host == '[';
 	if (certificate_read(c->op, pem, &facts)) {

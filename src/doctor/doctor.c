@@ -107,9 +107,10 @@ open_config(struct op *op, struct doctor *d)
 
 	d->problems = problems_in(d->op, d->options->config_file);
 	rc = config_load(op, d->options->config_file, &d->problems, &d->config);
-	if (rc && d->problems.n)
-		return op_fail(op, rc, "%s has mistakes", d->options->config_file);
-	return rc;
+	if (!rc || !d->problems.n)
+		return rc;
+	op_forgive(op); /* all of them, a line each: they are findings of their own */
+	return op_fail(op, rc, "the configuration has mistakes");
 }
 
 /* The catalog comes with the database: objects name the directories. */
@@ -164,6 +165,12 @@ const char *
 doctor_why(struct doctor *d, enum doctor_need need)
 {
 	return d->why[need] ? d->why[need] : "";
+}
+
+const struct config *
+doctor_config(struct doctor *d)
+{
+	return d->config;
 }
 
 const struct problems *

@@ -27,6 +27,8 @@ void check_failed(struct check *c, const char *subject, const char *mend);
 /* Opens what is needed, once; 0, or the code with which that failed.  The sentence: doctor_why. */
 int doctor_need(struct doctor *d, enum doctor_need need);
 const char *doctor_why(struct doctor *d, enum doctor_need need);
+/* After NEED_CONFIG, for the check that begins before there is one. */
+const struct config *doctor_config(struct doctor *d);
 /* Everything that is wrong with the configuration file, one sentence each. */
 struct problems;
 const struct problems *doctor_config_problems(struct doctor *d);

@@ -10,27 +10,33 @@
 #include "net/probe.h"
 
 #define LISTENING 0x0a /* TCP_LISTEN, as the file writes it */
+#define LISTENERS_MAX 16
 
-/* proc_pid_net(5): "sl local_address rem_address st ... inode" */
-static unsigned long
-inode_in(const char *file, int port)
+/* proc_pid_net(5): "sl local_address rem_address st ... inode".  Adds the listeners of the port; several addresses may have it. */
+static size_t
+inodes_in(const char *file, int port, unsigned long found[static LISTENERS_MAX], size_t n)
 {
 	FILE *in = fopen(file, "re");
 	char line[512];
-	unsigned long found = 0;
 
-	while (in && !found && fgets(line, sizeof(line), in)) {
+	while (in && n < LISTENERS_MAX && fgets(line, sizeof(line), in)) {
 		unsigned local, state;
 		unsigned long inode;
 
 		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local, &state, &inode) ==
 			3 &&
 		    (int)local == port && state == LISTENING)
-			found = inode;
+			found[n++] = inode;
 	}
 	if (in)
 		fclose(in);
-	return found;
+	return n;
+}
+
+static size_t
+inodes_of(int port, unsigned long found[static LISTENERS_MAX])
+{
+	return inodes_in("/proc/net/tcp6", port, found, inodes_in("/proc/net/tcp", port, found, 0));
 }
 
 static bool
@@ -68,16 +74,13 @@ probe_process(struct op *op, int pid)
 const char *
 probe_holder(struct op *op, int port)
 {
-	unsigned long inode = inode_in("/proc/net/tcp", port);
+	unsigned long inodes[LISTENERS_MAX];
+	DIR *processes = inodes_of(port, inodes) ? opendir("/proc") : NULL;
 	const char *wanted, *holder = NULL;
-	DIR *processes;
 
-	if (!inode)
-		inode = inode_in("/proc/net/tcp6", port);
-	processes = inode ? opendir("/proc") : NULL;
 	if (!processes)
 		return NULL;
-	wanted = op_printf(op, "socket:[%lu]", inode);
+	wanted = op_printf(op, "socket:[%lu]", inodes[0]);
 	for (const struct dirent *entry = readdir(processes); entry && !holder; entry = readdir(processes))
 		if (strspn(entry->d_name, "0123456789") == strlen(entry->d_name) && has_open(op, entry->d_name, wanted)) {
 			int pid = (int)strtoimax(entry->d_name, NULL, 10);
@@ -87,4 +90,19 @@ probe_holder(struct op *op, int port)
 		}
 	closedir(processes);
 	return holder;
+}
+
+int
+probe_holds(struct op *op, int pid, int port)
+{
+	const char *process = op_printf(op, "%d", pid), *files = op_printf(op, "/proc/%d/fd", pid);
+	unsigned long inodes[LISTENERS_MAX];
+	size_t n = inodes_of(port, inodes);
+
+	if (!n || access(files, R_OK | X_OK) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (has_open(op, process, op_printf(op, "socket:[%lu]", inodes[i])))
+			return 1;
+	return 0;
 }
