@@ -8,7 +8,7 @@
 #ifndef KW_STORE_AUTHORIZATION_H
 #define KW_STORE_AUTHORIZATION_H
 
-#include "store/driver.h"
+#include "store/user.h"
 
 struct authorization {
 	const char *id;                         /* UUIDv7 */
@@ -38,15 +38,17 @@ struct authorization {
 int db_authorization_create(struct op *op, const struct authorization *row) MUST_CHECK;
 /* ERR_NOT_FOUND. */
 int db_authorization_read(struct op *op, const char *id, struct authorization **ret) MUST_CHECK;
+/* The same, and the grants of its person that hold now (store/user.h): in one journey. */
+int db_authorization_read_grants(struct op *op, const char *id, struct authorization **ret, struct grant **ret_grants,
+    size_t *ret_n) MUST_CHECK;
 /*
  * Uses the code: one conditional update that checks application, redirect URI, single use, expiry, end, person and session.
- * refresh_seq 1 starts refresh tokens, 0 gives none.  *ret_done false: a condition did not hold and nothing was changed.
+ * refresh_seq 1 starts refresh tokens, 0 gives none.  ERR_STALE, perhaps only of the commit: a condition did not hold.
  */
 int db_authorization_use_code(struct op *op, const char *id, const char *app_id, const char *redirect_uri, int64_t refresh_seq,
-    int64_t refresh_until_ms, bool *ret_done) MUST_CHECK;
-/* Rotates: number seq becomes seq + 1, if seq is the good one and nothing has ended.  *ret_done as above. */
-int db_authorization_refresh(struct op *op, const char *id, const char *app_id, int64_t seq, int64_t refresh_until_ms,
-    bool *ret_done) MUST_CHECK;
+    int64_t refresh_until_ms) MUST_CHECK;
+/* Rotates: number seq becomes seq + 1, if seq is the good one and nothing has ended.  ERR_STALE as above. */
+int db_authorization_refresh(struct op *op, const char *id, const char *app_id, int64_t seq, int64_t refresh_until_ms) MUST_CHECK;
 /* Ends one, all of a session, all of a person.  The count (may be NULL) leaves out what had ended before. */
 int db_authorization_end(struct op *op, const char *id, const char *why, int64_t *ret_count) MUST_CHECK;
 int db_authorization_end_session(struct op *op, const char *session_id, const char *why, int64_t *ret_count) MUST_CHECK;

@@ -33,9 +33,16 @@ struct db_rows;
 struct sql {
 	const char *name;
 	const char *text;
-};
+	bool must_change;               /* ERR_STALE when it touches no row */
+} __attribute__((aligned(32)));
 #define SQL_DEFINE(name, text) \
-	static const struct sql name __attribute__((section("kw_sql"), used, aligned(16))) = { #name, text }
+	static const struct sql name __attribute__((section("kw_sql"), used)) = { #name, text, false }
+/*
+ * An UPDATE whose conditions must hold.  Nobody asks how many rows it touched, so that on PostgreSQL nobody waits for it: the transaction
+ * fails, at the latest at its commit, and nothing of it has happened.
+ */
+#define SQL_DEFINE_MUST(name, text) \
+	static const struct sql name __attribute__((section("kw_sql"), used)) = { #name, text, true }
 
 /* Calls visit for every statement constant of the program. */
 void sql_each(void (*visit)(const struct sql *sql, void *arg), void *arg);
@@ -163,9 +170,12 @@ bool db_is_inside(const struct op *op);
  */
 void db_on_commit(struct op *op, void (*effect)(struct op *op, void *arg), void *arg);
 
-/* One statement without rows; *ret_changed (may be NULL) is the number of rows it touched. */
+/* One statement without rows; *ret_changed (may be NULL, and is with SQL_DEFINE_MUST) is the number of rows it touched. */
 int db_exec(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed) MUST_CHECK;
-/* One statement with rows: db_next gives 1 for a row, 0 for the end, negative for a failure.  db_end always. */
+/*
+ * One statement with rows: db_next gives 1 for a row, 0 for the end, negative for a failure, of the statement itself as well.
+ * db_end always.  Several that are asked before the first is read make one journey to a server.
+ */
 int db_query(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret) MUST_CHECK;
 int db_next(struct db_rows *rows) MUST_CHECK;
 /* Gives the statement back; returns rc if it is negative, else 0.  NULL is fine. */

@@ -11,23 +11,13 @@
 #define CLAIMS_MAX_BYTES 4096
 
 int
-subject_read_grants(struct op *op, const char *user_id, struct subject **ret)
-{
-	struct subject *s = op_alloc(op, sizeof(*s));
-	struct grant *grants;
-	int rc = db_grant_list(op, user_id, op->now_ms, &grants, &s->n_grants);
-
-	s->grants = grants;
-	*ret = s;
-	return rc;
-}
-
-int
 subject_read(struct op *op, const char *user_id, struct subject **ret)
 {
+	struct subject *s = *ret = op_alloc(op, sizeof(*s));
+	struct grant *grants;
 	struct user *user, **same;
 	size_t n = 0;
-	int rc = subject_read_grants(op, user_id, ret);
+	int rc = db_grant_list(op, user_id, op->now_ms, &grants, &s->n_grants);
 
 	if (!rc)
 		rc = db_user_read(op, user_id, &user);
@@ -35,8 +25,9 @@ subject_read(struct op *op, const char *user_id, struct subject **ret)
 		rc = db_user_find_mail(op, user->mail_key, &same, &n);
 	if (rc)
 		return rc;
-	(*ret)->user = user;
-	(*ret)->is_mail_unique = n == 1;
+	s->grants = grants;
+	s->user = user;
+	s->is_mail_unique = n == 1;
 	return 0;
 }
 

@@ -130,19 +130,35 @@ authorization_end(struct op *op, const char *id, const char *user_id, const char
 	return audit_record(op, event, user_id, FACTS(FACT("app", client_id), FACT("what", what), FACT("authorization", id)));
 }
 
-int
-single_use_finish(struct op *op, int (*body)(struct op *op, void *arg), void *arg, const struct single_use *use,
-    const char *reused, const char *over)
-{
-	/* Whoever ends a person, session or application ends its authorizations: the row that the conditional update of body changes. */
-	int rc = db_run_conditional(op, body, arg);
+struct refusal {
+	const struct single_use *single;
+	void *arg;
+	bool is_reuse;
+};
 
-	if (rc || use->is_done)
+static int
+refuse(struct op *op, void *arg)
+{
+	struct refusal *refusal = arg;
+
+	refusal->is_reuse = false;
+	return refusal->single->refuse(op, refusal->arg, &refusal->is_reuse);
+}
+
+int
+single_use_finish(struct op *op, const struct single_use *single, void *arg)
+{
+	struct refusal refusal = { single, arg, false };
+	/* Whoever ends a person, session or application ends its authorizations: the row that the conditional update changes. */
+	int rc = db_run_conditional(op, single->use, arg);
+
+	if (rc != ERR_STALE)
 		return rc;
-	rc = db_settle(op);
+	op_forgive(op);
+	rc = db_run(op, refuse, &refusal);
 	if (rc)
 		return rc;
-	if (use->is_reuse)
+	if (refusal.is_reuse)
 		metric_add(METRIC_token_reuse_total, 1);
-	return op_fail(op, ERR_INVALID_GRANT, "%s", use->is_reuse ? reused : over);
+	return op_fail(op, ERR_INVALID_GRANT, "%s", refusal.is_reuse ? single->reused : single->over);
 }

@@ -84,17 +84,19 @@ bool authorization_is_alive(const struct op *op, const struct authorization *a);
  */
 int64_t refresh_until(const struct op *op, const struct authorization *a);
 
-/* What becomes of a thing that is good once: the body that uses it up says so. */
+/* A thing that is good once. */
 struct single_use {
-	bool is_done;                   /* it was good, and is used up now */
-	bool is_reuse;                  /* it had been used before; what hangs on it has ended */
+	/* Uses it up: its one conditional update gives ERR_STALE when it is not good (any more). */
+	int (*use)(struct op *op, void *arg);
+	/* Why not: *ret_is_reuse when it had been used before; ends what hangs on it then. */
+	int (*refuse)(struct op *op, void *arg, bool *ret_is_reuse);
+	const char *reused, *over;      /* sentences */
 };
 /*
- * Runs body(arg) as the last act (db_run_last).  0 when it is done; ERR_INVALID_GRANT with the sentence of reuse or of over (RFC 6749 5.2),
+ * Uses it up as the last act of a request.  0 when that is done; ERR_INVALID_GRANT with one of the sentences (RFC 6749 5.2),
  * told only when the end that the refusal caused is durable.
  */
-int single_use_finish(struct op *op, int (*body)(struct op *op, void *arg), void *arg, const struct single_use *use,
-    const char *reused, const char *over) MUST_CHECK;
+int single_use_finish(struct op *op, const struct single_use *single, void *arg) MUST_CHECK;
 
 /* ---- oidc_client.c ---- */
 
@@ -124,9 +126,7 @@ struct subject {
 
 /* Inside db_run or db_read. */
 int subject_read(struct op *op, const char *user_id, struct subject **ret) MUST_CHECK;
-/* The grants alone (user NULL): enough for claims_add_roles. */
-int subject_read_grants(struct op *op, const char *user_id, struct subject **ret) MUST_CHECK;
-/* Sets roles, locations and grants. */
+/* Sets roles, locations and grants; needs nothing else of the subject. */
 void claims_add_roles(struct op *op, json_t *claims, const struct subject *subject);
 /* Sets the claims of each scope (OpenID Connect Core 5.4) but sub. */
 void claims_add_scope(struct op *op, json_t *claims, const struct subject *subject, const char *scope);

@@ -13,22 +13,24 @@ struct refresh {
 	const char *id;
 	int64_t seq;
 	struct authorization *a;        /* NULL: there is none */
-	struct subject *subject;        /* only when the scope says something of grants */
-	struct single_use use;
+	struct subject *subject;        /* its grants */
 };
 
 static int
 read_refresh(struct op *op, void *arg)
 {
 	struct refresh *r = arg;
-	int rc = db_authorization_read(op, r->id, &r->a);
+	struct grant *grants;
+	size_t n;
+	int rc = db_authorization_read_grants(op, r->id, &r->a, &grants, &n);
 
 	if (rc == ERR_NOT_FOUND) {
 		op_forgive(op);
 		return 0;
 	}
-	if (!rc && scope_has(r->a->scope, "roles"))
-		rc = subject_read_grants(op, r->a->user_id, &r->subject);
+	r->subject = op_alloc(op, sizeof(*r->subject));
+	r->subject->grants = grants;
+	r->subject->n_grants = n;
 	return rc;
 }
 
@@ -36,27 +38,32 @@ static int
 rotate(struct op *op, void *arg)
 {
 	struct refresh *r = arg;
-	struct authorization *now;
-	int rc = db_authorization_refresh(op, r->id, r->app->id, r->seq, refresh_until(op, r->a), &r->use.is_done);
+	int rc = db_authorization_refresh(op, r->id, r->app->id, r->seq, refresh_until(op, r->a));
 
-	r->use.is_reuse = false;
-	if (rc)
-		return rc;
-	if (r->use.is_done)
-		return audit_record(op, EV_TOKEN_REFRESH, r->a->user_id, FACTS(FACT("app", r->app->body->name),
-		    FACT("authorization", r->id), FACT("number", op_printf(op, "%lld", (long long)r->seq + 1))));
-	rc = db_authorization_read(op, r->id, &now);
-	/* RFC 9700 4.14.2: an older number of this authorization is a copy in wrong hands, or the right one after theirs */
+	return rc ? rc : audit_record(op, EV_TOKEN_REFRESH, r->a->user_id, FACTS(FACT("app", r->app->body->name),
+	    FACT("authorization", r->id), FACT("number", op_printf(op, "%lld", (long long)r->seq + 1))));
+}
+
+/* RFC 9700 4.14.2: an older number of this authorization is a copy in wrong hands, or the right one after theirs. */
+static int
+refuse_refresh(struct op *op, void *arg, bool *ret_is_reuse)
+{
+	struct refresh *r = arg;
+	struct authorization *now;
+	int rc = db_authorization_read(op, r->id, &now);
+
 	if (rc || r->seq >= now->refresh_seq)
 		return rc;
-	r->use.is_reuse = true;
+	*ret_is_reuse = true;
 	return authorization_end(op, r->id, now->user_id, "refresh token reused", EV_TOKEN_REUSE, r->app->body->name, "refresh token");
 }
 
 static int
 finish_refresh(struct op *op, struct refresh *r)
 {
-	return single_use_finish(op, rotate, r, &r->use, "the refresh token was used before", "the refresh token is over");
+	static const struct single_use once = { rotate, refuse_refresh, "the refresh token was used before", "the refresh token is over" };
+
+	return single_use_finish(op, &once, r);
 }
 
 /* RFC 6749 6: the same scope or less; and never more than the application may have today. */

@@ -69,7 +69,6 @@ struct redemption {
 	unsigned char hash[SHA256_BYTES];
 	struct authorization *a;        /* NULL: there is none */
 	struct subject *subject;
-	struct single_use use;
 };
 
 static int
@@ -102,33 +101,40 @@ check_redemption(struct op *op, const struct request *request, const struct rede
 	return 0;
 }
 
-/* The one place that decides; who comes second ends the authorization (RFC 6749 4.1.2, ASVS 10.4.2). */
+/* The one place that decides. */
 static int
 redeem(struct op *op, void *arg)
 {
 	struct redemption *r = arg;
 	bool has_refresh = scope_has(r->a->scope, "offline_access") && refresh_until(op, r->a) > op->now_ms;
-	struct authorization *now;
 	int rc = db_authorization_use_code(op, r->id, r->app->id, r->redirect_uri, has_refresh ? 1 : 0,
-	    has_refresh ? refresh_until(op, r->a) : 0, &r->use.is_done);
+	    has_refresh ? refresh_until(op, r->a) : 0);
 
-	r->use.is_reuse = false;
-	if (rc)
-		return rc;
-	if (r->use.is_done)
-		return audit_record(op, EV_TOKEN_ISSUE, r->a->user_id, FACTS(FACT("app", r->app->body->name),
-		    FACT("grant_type", "authorization_code"), FACT("scope", r->a->scope), FACT("authorization", r->a->id)));
-	rc = db_authorization_read(op, r->id, &now);
+	return rc ? rc : audit_record(op, EV_TOKEN_ISSUE, r->a->user_id, FACTS(FACT("app", r->app->body->name),
+	    FACT("grant_type", "authorization_code"), FACT("scope", r->a->scope), FACT("authorization", r->a->id)));
+}
+
+/* Who comes second ends the authorization (RFC 6749 4.1.2, ASVS 10.4.2). */
+static int
+refuse_redemption(struct op *op, void *arg, bool *ret_is_reuse)
+{
+	struct redemption *r = arg;
+	struct authorization *now;
+	int rc = db_authorization_read(op, r->id, &now);
+
 	if (rc || !now->code_used_ms)
 		return rc;
-	r->use.is_reuse = true;
+	*ret_is_reuse = true;
 	return authorization_end(op, r->id, now->user_id, "code reused", EV_TOKEN_REUSE, r->app->body->name, "code");
 }
 
 static int
 finish_redemption(struct op *op, struct redemption *r)
 {
-	return single_use_finish(op, redeem, r, &r->use, "the code was used before", "the code is over, or its session or person is");
+	static const struct single_use once = { redeem, refuse_redemption, "the code was used before",
+		"the code is over, or its session or person is" };
+
+	return single_use_finish(op, &once, r);
 }
 
 static int

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "grant_int.h"
+
 SQL_DEFINE(authorization_alive,
     "SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id "
     "WHERE s.id = $1 AND s.user_id = $2 AND s.ended_ms IS NULL AND s.until_ms > $3 AND u.state = 'active'");
@@ -20,14 +22,14 @@ SQL_DEFINE(authorization_read,
     "s.auth_ms, s.amr, s.ended_ms, u.state "
     "FROM authorizations a JOIN sessions s ON s.id = a.session_id JOIN users u ON u.id = a.user_id WHERE a.id = $1");
 /* RFC 6749 4.1.2: a code is used once, by its client, with its redirect URI, in time */
-SQL_DEFINE(authorization_use_code,
+SQL_DEFINE_MUST(authorization_use_code,
     "UPDATE authorizations SET code_used_ms = $2, refresh_seq = $3, refresh_until_ms = $4 "
     "WHERE id = $1 AND app_id = $5 AND redirect_uri = $6 AND code_used_ms IS NULL AND code_until_ms > $2 "
     "AND ended_ms IS NULL AND until_ms > $2 "
     "AND EXISTS (SELECT 1 FROM users u WHERE u.id = authorizations.user_id AND u.state = 'active') "
     "AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = authorizations.session_id AND s.ended_ms IS NULL AND s.until_ms > $2)");
 /* RFC 9700 4.14.2: rotation.  A session that merely idles does not stop refreshes; one that somebody ended does. */
-SQL_DEFINE(authorization_refresh,
+SQL_DEFINE_MUST(authorization_refresh,
     "UPDATE authorizations SET refresh_seq = refresh_seq + 1, refresh_until_ms = $4 "
     "WHERE id = $1 AND app_id = $2 AND refresh_seq = $3 AND ended_ms IS NULL AND refresh_until_ms > $5 AND until_ms > $5 "
     "AND EXISTS (SELECT 1 FROM users u WHERE u.id = authorizations.user_id AND u.state = 'active') "
@@ -113,12 +115,9 @@ take_row(struct op *op, struct db_rows *rows, const char *id)
 	return a;
 }
 
-int
-db_authorization_read(struct op *op, const char *id, struct authorization **ret)
+static int
+read_one(struct op *op, struct db_rows *rows, int rc, const char *id, struct authorization **ret)
 {
-	struct db_rows *rows = NULL;
-	int rc = db_query(op, &authorization_read, ARGS(TEXT_(id)), &rows);
-
 	*ret = NULL;
 	if (!rc && (rc = db_next(rows)) > 0)
 		*ret = take_row(op, rows, id);
@@ -129,26 +128,39 @@ db_authorization_read(struct op *op, const char *id, struct authorization **ret)
 }
 
 int
-db_authorization_use_code(struct op *op, const char *id, const char *app_id, const char *redirect_uri, int64_t refresh_seq,
-    int64_t refresh_until_ms, bool *ret_done)
+db_authorization_read(struct op *op, const char *id, struct authorization **ret)
 {
-	int64_t changed = 0;
-	int rc = db_exec(op, &authorization_use_code,
-	    ARGS(TEXT_(id), INT_(op->now_ms), INT_(refresh_seq), INT_(refresh_until_ms), TEXT_(app_id), TEXT_(redirect_uri)), &changed);
+	struct db_rows *rows = NULL;
+	int rc = db_query(op, &authorization_read, ARGS(TEXT_(id)), &rows);
 
-	*ret_done = changed == 1;
-	return rc;
+	return read_one(op, rows, rc, id, ret);
 }
 
 int
-db_authorization_refresh(struct op *op, const char *id, const char *app_id, int64_t seq, int64_t refresh_until_ms, bool *ret_done)
+db_authorization_read_grants(struct op *op, const char *id, struct authorization **ret, struct grant **ret_grants, size_t *ret_n)
 {
-	int64_t changed = 0;
-	int rc = db_exec(op, &authorization_refresh,
-	    ARGS(TEXT_(id), TEXT_(app_id), INT_(seq), INT_(refresh_until_ms), INT_(op->now_ms)), &changed);
+	struct db_rows *rows = NULL, *grants = NULL;
+	int rc = db_query(op, &authorization_read, ARGS(TEXT_(id)), &rows);
 
-	*ret_done = changed == 1;
-	return rc;
+	if (!rc)
+		rc = grants_ask(op, id, &grants);
+	rc = read_one(op, rows, rc, id, ret);
+	return grants_read(op, grants, rc, ret_grants, ret_n);
+}
+
+int
+db_authorization_use_code(struct op *op, const char *id, const char *app_id, const char *redirect_uri, int64_t refresh_seq,
+    int64_t refresh_until_ms)
+{
+	return db_exec(op, &authorization_use_code,
+	    ARGS(TEXT_(id), INT_(op->now_ms), INT_(refresh_seq), INT_(refresh_until_ms), TEXT_(app_id), TEXT_(redirect_uri)), NULL);
+}
+
+int
+db_authorization_refresh(struct op *op, const char *id, const char *app_id, int64_t seq, int64_t refresh_until_ms)
+{
+	return db_exec(op, &authorization_refresh,
+	    ARGS(TEXT_(id), TEXT_(app_id), INT_(seq), INT_(refresh_until_ms), INT_(op->now_ms)), NULL);
 }
 
 static int

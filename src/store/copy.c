@@ -254,9 +254,11 @@ make_reads(struct op *op, struct reading *r)
 	const struct copy_table *t = r->table;
 	const char *keys = key_list(op, t);
 
-	r->first = (struct sql){ "copy_first", op_printf(op, "SELECT %s FROM %s ORDER BY %s LIMIT %d", t->columns, t->name, keys,
+	r->first = (struct sql){ .name = "copy_first",
+	    .text = op_printf(op, "SELECT %s FROM %s ORDER BY %s LIMIT %d", t->columns, t->name, keys,
 	    PAGE_ROWS) };
-	r->next = (struct sql){ "copy_next", op_printf(op, "SELECT %s FROM %s WHERE (%s) > (%s) ORDER BY %s LIMIT %d", t->columns, t->name,
+	r->next = (struct sql){ .name = "copy_next",
+	    .text = op_printf(op, "SELECT %s FROM %s WHERE (%s) > (%s) ORDER BY %s LIMIT %d", t->columns, t->name,
 	    keys, dollar_list(op, t->n_keys), keys, PAGE_ROWS) };
 }
 
@@ -364,7 +366,7 @@ copy_write(struct op *op, const struct copy_table *table, const struct copy_batc
 {
 	struct writing w = { op, table, op_alloc(op, batch->rows * sizeof(*w.rows)), op_alloc(op, batch->rows * sizeof(*w.sizes)) };
 	struct db_value values[COPY_COLUMNS_MAX];
-	struct sql sql = { "copy_put", op_printf(op, "INSERT INTO %s (%s) VALUES (%s)", table->name, table->columns,
+	struct sql sql = { .name = "copy_put", .text = op_printf(op, "INSERT INTO %s (%s) VALUES (%s)", table->name, table->columns,
 	    dollar_list(op, table->n_columns)) };
 	size_t at = 0, n = 0;
 
@@ -381,7 +383,7 @@ copy_clear(struct op *op, const struct copy_table *tables, size_t n)
 	int rc = 0;
 
 	while (n-- && !rc) {
-		struct sql sql = { "copy_clear", op_printf(op, "DELETE FROM %s", tables[n].name) };
+		struct sql sql = { .name = "copy_clear", .text = op_printf(op, "DELETE FROM %s", tables[n].name) };
 
 		rc = db_exec(op, &sql, NO_ARGS, NULL);
 	}

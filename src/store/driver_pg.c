@@ -57,7 +57,7 @@ roll_back(struct pg_txn *txn)
 		pg_flush(apart, txn, NULL);
 		op_end(apart);
 	}
-	if (!pg_is_lost(c) && txn->is_begun && !pg_send_end(c, "ROLLBACK"))
+	if (!pg_is_lost(c) && txn->is_begun && !pg_send_rollback(c))
 		pg_lose(c);
 }
 
@@ -133,16 +133,11 @@ pg_close(struct db *head)
 static int
 pg_analyze(struct op *op, struct db *head)
 {
-	struct pg_db *db = (struct pg_db *)head;
-	char why[PG_WHY_BYTES] = "";
-	struct pg_connection *c;
-	int rc = pg_take(op, db, op->deadline_ms, &c);
+	PGresult *result;
+	int rc = pg_ask_alone(op, (struct pg_db *)head, "ANALYZE", NULL, 0, &result);
 
-	if (rc)
-		return rc;
-	if (!pg_simple(c, op->deadline_ms, "ANALYZE", why))
-		rc = op_fail(op, ERR_STORE, "the database could not look at its tables: %s", why);
-	pg_give(db, c);
+	if (!rc)
+		PQclear(result);
 	return rc;
 }
 

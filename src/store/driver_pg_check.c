@@ -44,14 +44,14 @@ static const struct {
 };
 
 static int
-ask(struct op *op, struct pg_connection *c, size_t i, struct db_findings *ret)
+ask(struct op *op, struct pg_db *db, size_t i, struct db_findings *ret)
 {
-	char why[PG_WHY_BYTES];
-	PGresult *result = pg_ask(c, op->deadline_ms, questions[i].text, NULL, 0, why);
-	int n = PQntuples(result);
+	PGresult *result;
+	int rc = pg_ask_alone(op, db, questions[i].text, NULL, 0, &result), n;
 
-	if (!result)
-		return op_fail(op, ERR_STORE, "the database server cannot be asked: %s", why);
+	if (rc)
+		return rc;
+	n = PQntuples(result);
 	for (int row = 0; row < n; row++) {
 		const char *sentence = questions[i].sentence, *at = strstr(sentence, "%s");
 
@@ -67,14 +67,9 @@ ask(struct op *op, struct pg_connection *c, size_t i, struct db_findings *ret)
 int
 pg_check(struct op *op, struct db *head, struct db_findings *ret)
 {
-	struct pg_db *db = (struct pg_db *)head;
-	struct pg_connection *c;
-	int rc = pg_take(op, db, op->deadline_ms, &c);
+	int rc = 0;
 
-	if (rc)
-		return rc;
 	for (size_t i = 0; i < countof(questions) && !rc; i++)
-		rc = ask(op, c, i, ret);
-	pg_give(db, c);
+		rc = ask(op, (struct pg_db *)head, i, ret);
 	return rc;
 }

@@ -49,6 +49,9 @@ enum { PG_OID_BOOL = 16, PG_OID_BYTEA = 17, PG_OID_INT8 = 20, PG_OID_INT2 = 21, 
 
 struct pg_bulk;                         /* driver_pg_bulk.c */
 
+/* Where a transaction begins and ends; each connection has them prepared from its start (driver_pg_wire.c). */
+enum pg_step { PG_BEGIN_READ, PG_BEGIN_WRITE, PG_BEGIN_CONDITIONAL, PG_COMMIT, PG_ROLLBACK, PG_STEPS };
+
 struct pg_connection {
 	struct pg_connection *next;
 	PGconn *conn;
@@ -73,9 +76,10 @@ bool pg_collect(struct pg_connection *c, int64_t until_ms, PGresult **ret, size_
 bool pg_simple(struct pg_connection *c, int64_t until_ms, const char *text, char why[static PG_WHY_BYTES]);
 /* The same with text parameters, outside a transaction; NULL when it failed, and the connection is lost when nothing was answered. */
 PGresult *pg_ask(struct pg_connection *c, int64_t until_ms, const char *text, const char *const *args, int n, char why[static PG_WHY_BYTES]);
-/* Sends, together with a Sync, without waiting. */
-bool pg_send_end(struct pg_connection *c, const char *text);
-/* Reads what pg_send_end left open. */
+bool pg_send_step(struct pg_connection *c, enum pg_step step);
+/* Sends ROLLBACK, without waiting. */
+bool pg_send_rollback(struct pg_connection *c);
+/* Reads what pg_send_rollback left open. */
 bool pg_drain(struct pg_connection *c, int64_t until_ms);
 /* Leaves out the pipeline, for COPY and scripts; and goes back into it. */
 bool pg_leave_pipeline(struct pg_connection *c);
@@ -124,13 +128,14 @@ void pg_give(struct pg_db *db, struct pg_connection *c);
 struct pg_rows {
 	struct db_rows head;
 	struct pg_rows *next;           /* of the same transaction, not finished */
-	PGresult *result;
+	PGresult *result;               /* NULL: not read yet */
 	int row;
 };
 
 /* A command whose answer has not been read yet. */
 struct pg_sent {
 	const struct sql *sql;          /* that it belongs to */
+	struct pg_rows *rows;           /* that its answer is for; NULL: nobody's */
 	bool is_preparation;
 };
 

@@ -106,8 +106,6 @@ pg_ask_alone(struct op *op, struct pg_db *db, const char *text, const char *cons
 	if (rc)
 		return rc;
 	*ret = pg_ask(c, op->deadline_ms, text, args, n, why);
-	if (!*ret)
-		pg_lose(c);
 	pg_give(db, c);
 	return *ret ? 0 : op_fail(op, ERR_STORE, "the database %s refused: %s", db->dsn.place, why);
 }

@@ -13,22 +13,6 @@ static const char look_server[] =
 static const char look_lease[] =
     "SELECT 1 FROM engine_lease WHERE name = 'daemon' AND until_ms > CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 
-static int
-ask(struct op *op, struct pg_db *db, const char *text, PGresult **ret)
-{
-	char why[PG_WHY_BYTES];
-	struct pg_connection *c;
-	int rc = pg_take(op, db, op->deadline_ms, &c);
-
-	if (rc)
-		return rc;
-	*ret = pg_ask(c, op->deadline_ms, text, NULL, 0, why);
-	if (!*ret)
-		pg_lose(c);
-	pg_give(db, c);
-	return *ret ? 0 : op_fail(op, ERR_STORE, "the database %s cannot be looked at: %s", db->dsn.place, why);
-}
-
 static const char *
 why_unwritable(struct op *op, const PGresult *result)
 {
@@ -49,7 +33,7 @@ pg_examine(struct op *op, struct db *head, struct db_health *ret)
 	struct pg_db *db = (struct pg_db *)head;
 	bool has_lease;
 	PGresult *result;
-	int rc = ask(op, db, look_server, &result);
+	int rc = pg_ask_alone(op, db, look_server, NULL, 0, &result);
 
 	if (rc)
 		return rc;
@@ -62,7 +46,7 @@ pg_examine(struct op *op, struct db *head, struct db_health *ret)
 	PQclear(result);
 	if (!has_lease)
 		return 0;
-	rc = ask(op, db, look_lease, &result);
+	rc = pg_ask_alone(op, db, look_lease, NULL, 0, &result);
 	if (rc)
 		return rc;
 	ret->is_claimed = PQntuples(result) > 0;

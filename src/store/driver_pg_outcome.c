@@ -111,7 +111,7 @@ send_commit(struct pg_connection *c, const char *id, int64_t epoch, size_t *ret_
 	if (!*is_prepared && !PQsendPrepare(c->conn, "outcome", outcome_put, 0, NULL))
 		return false;
 	return PQsendQueryPrepared(c->conn, "outcome", 2, args, NULL, NULL, 0) &&
-	    PQsendQueryParams(c->conn, "COMMIT", 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->conn);
+	    pg_send_step(c, PG_COMMIT) && PQpipelineSync(c->conn);
 }
 
 /* A server that says farewell may do so before or after the commit. */
@@ -168,6 +168,9 @@ pg_commit(struct op *op, struct pg_txn *txn)
 	}
 	rc = read_commit(op, txn, results, n, good);
 	pg_clear(results, countof(results));
+	/* what failed before COMMIT has kept it from being run */
+	if (rc && !pg_is_lost(c) && PQtransactionStatus(c->conn) != PQTRANS_IDLE && !pg_send_rollback(c))
+		pg_lose(c);
 	if (!rc) {
 		atomic_store(&db->n_late, 0);
 		metric_add(METRIC_db_commits_total, 1);

@@ -13,6 +13,8 @@
 #include "base/time.h"
 #include "driver_pg_int.h"
 
+#define PG_MUST_BYTES 2048
+
 struct params {
 	const char *values[PG_ARGS_MAX];
 	int sizes[PG_ARGS_MAX], formats[PG_ARGS_MAX];
@@ -79,6 +81,9 @@ fail_sentence(struct op *op, const char *code, const char *text, const char *wha
 		return op_fail(op, ERR_BUSY, "%s: another transaction holds the row for too long", what);
 	if (is_class(code, "57014"))
 		return op_fail(op, ERR_BUSY, "%s: the database took too long", what);
+	/* nothing of ours divides but the question whether a statement changed a row */
+	if (is_class(code, "22012"))
+		return op_fail(op, ERR_STALE, "%s: nothing to change", what);
 	if (is_class(code, "25006"))
 		return op_fail(op, ERR_STORE, "%s: the database server is a standby, or only allows reading", what);
 	return op_fail(op, ERR_STORE, "%s: %s (PostgreSQL code %s)", what, text, code);
@@ -118,21 +123,33 @@ pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *w
 	return fail_transaction(txn, fail_sentence(op, code, text ? text : "no reason given", what));
 }
 
-/* What BEGIN says; a body of single conditional statements needs no more than the rows that it writes (db_run_conditional). */
-static const char *
-begin_words(const struct pg_txn *txn)
+static enum pg_step
+beginning(const struct pg_txn *txn)
 {
 	if (!txn->head.is_write)
-		return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-	return txn->head.is_conditional ? "BEGIN ISOLATION LEVEL READ COMMITTED" : "BEGIN";
+		return PG_BEGIN_READ;
+	return txn->head.is_conditional ? PG_BEGIN_CONDITIONAL : PG_BEGIN_WRITE;
 }
 
 static bool
 note(struct pg_txn *txn, const struct sql *sql, bool is_preparation, int sent)
 {
 	if (sent)
-		txn->sent[txn->n_sent++] = (struct pg_sent){ sql, is_preparation };
+		txn->sent[txn->n_sent++] = (struct pg_sent){ .sql = sql, .is_preparation = is_preparation };
 	return sent;
+}
+
+/* No row changed: a division by zero, and with it the end of the transaction (SQL_DEFINE_MUST). */
+static int
+send_preparation(PGconn *conn, const char *name, const struct sql *sql)
+{
+	char text[PG_MUST_BYTES];
+
+	if (!sql->must_change)
+		return PQsendPrepare(conn, name, sql->text, 0, NULL);
+	assert(strlen(sql->text) + 80 < sizeof(text));
+	snprintf(text, sizeof(text), "WITH changed AS (%s RETURNING 1) SELECT 1 / COUNT(*) FROM changed", sql->text);
+	return PQsendPrepare(conn, name, text, 0, NULL);
 }
 
 static bool
@@ -153,13 +170,14 @@ send_statement(struct pg_txn *txn, const struct sql *sql, const struct params *p
 	PGconn *conn = txn->connection->conn;
 	char name[24];
 
-	if (!txn->is_begun && !note(txn, sql, false, PQsendQueryParams(conn, begin_words(txn), 0, NULL, NULL, NULL, NULL, 0)))
+	if (!txn->is_begun && !note(txn, sql, false, pg_send_step(txn->connection, beginning(txn))))
 		return false;
 	txn->is_begun = true;
+	assert(sql_is_listed(sql) || !sql->must_change);
 	if (!sql_is_listed(sql))
 		return note(txn, sql, false, PQsendQueryParams(conn, sql->text, (int)n, NULL, p->values, p->sizes, p->formats, 0));
 	snprintf(name, sizeof(name), "s%zu", sql_index(sql));
-	if (must_prepare(txn, sql) && !note(txn, sql, true, PQsendPrepare(conn, name, sql->text, 0, NULL)))
+	if (must_prepare(txn, sql) && !note(txn, sql, true, send_preparation(conn, name, sql)))
 		return false;
 	return note(txn, sql, false, PQsendQueryPrepared(conn, name, (int)n, p->values, p->sizes, p->formats, 0));
 }
@@ -198,6 +216,14 @@ pg_flush(struct op *op, struct pg_txn *txn, PGresult **ret_last)
 	good = pg_note_answers(txn, results, n);
 	if (good < n)
 		rc = pg_fail(op, txn, results[good], txn->sent[good].sql->name);
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct pg_rows *rows = txn->sent[i].rows;
+
+		if (rows) {
+			rows->result = results[i];
+			results[i] = NULL;
+		}
+	}
 	txn->n_sent = 0;
 	if (!rc && ret_last) {
 		*ret_last = results[n - 1];
@@ -256,10 +282,9 @@ pg_query(struct op *op, struct db_txn *head, const struct sql *sql, const struct
 	struct pg_rows *rows = op_alloc(op, sizeof(*rows));
 	int rc = send(op, txn, sql, args, n);
 
-	if (!rc)
-		rc = pg_flush(op, txn, &rows->result);
 	if (rc)
 		return rc;
+	txn->sent[txn->n_sent - 1].rows = rows;
 	rows->row = -1;
 	rows->next = txn->rows;
 	txn->rows = rows;
@@ -271,7 +296,12 @@ int
 pg_next(struct db_rows *head)
 {
 	struct pg_rows *rows = (struct pg_rows *)head;
+	struct pg_txn *txn = (struct pg_txn *)head->txn;
+	int rc;
 
+	/* an earlier statement's failure may have been read meanwhile */
+	if (!rows->result && (rc = txn->is_failed ? txn->retry : pg_flush(head->op, txn, NULL)))
+		return rc;
 	if (FAULT("db.next"))
 		return op_fail(head->op, ERR_STORE, "cannot read: a fault for a test");
 	return ++rows->row < PQntuples(rows->result);
@@ -281,12 +311,17 @@ void
 pg_finish(struct db_rows *head)
 {
 	struct pg_rows *rows = (struct pg_rows *)head;
-	struct pg_rows **at = &((struct pg_txn *)head->txn)->rows;
+	struct pg_txn *txn = (struct pg_txn *)head->txn;
+	struct pg_rows **at = &txn->rows;
 
 	while (*at && *at != rows)
 		at = &(*at)->next;
 	if (*at)
 		*at = rows->next;
+	/* never read: the answer, when it comes, is nobody's */
+	for (size_t i = 0; i < txn->n_sent; i++)
+		if (txn->sent[i].rows == rows)
+			txn->sent[i].rows = NULL;
 	PQclear(rows->result);
 	rows->result = NULL;
 }

@@ -138,10 +138,48 @@ pg_collect(struct pg_connection *c, int64_t until_ms, PGresult **ret, size_t n)
 	return false;
 }
 
-bool
-pg_send_end(struct pg_connection *c, const char *text)
+/* The server need not read the same words again for every transaction. */
+static const struct {
+	const char *name, *text;
+} steps[PG_STEPS] = {
+	[PG_BEGIN_READ] = { "begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
+	[PG_BEGIN_WRITE] = { "begin_write", "BEGIN" },
+	/* a body of single conditional statements needs no more than the rows that it writes (db_run_conditional) */
+	[PG_BEGIN_CONDITIONAL] = { "begin_conditional", "BEGIN ISOLATION LEVEL READ COMMITTED" },
+	[PG_COMMIT] = { "commit", "COMMIT" },
+	[PG_ROLLBACK] = { "rollback", "ROLLBACK" },
+};
+
+static bool
+prepare_steps(struct pg_connection *c, int64_t until_ms, char why[static PG_WHY_BYTES])
 {
-	if (!PQsendQueryParams(c->conn, text, 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(c->conn) || PQflush(c->conn) < 0)
+	PGresult *results[PG_STEPS];
+	bool is_good = true;
+
+	for (size_t i = 0; i < PG_STEPS && is_good; i++)
+		is_good = PQsendPrepare(c->conn, steps[i].name, steps[i].text, 0, NULL);
+	is_good = is_good && PQpipelineSync(c->conn) && pg_collect(c, until_ms, results, PG_STEPS);
+	if (!is_good) {
+		keep_why(why, pg_is_lost(c) ? PQerrorMessage(c->conn) : "no answer in time");
+		return false;
+	}
+	is_good = PQresultStatus(results[PG_STEPS - 1]) == PGRES_COMMAND_OK;
+	if (!is_good)
+		keep_why(why, "it cannot prepare statements");
+	pg_clear(results, PG_STEPS);
+	return is_good;
+}
+
+bool
+pg_send_step(struct pg_connection *c, enum pg_step step)
+{
+	return PQsendQueryPrepared(c->conn, steps[step].name, 0, NULL, NULL, NULL, 0);
+}
+
+bool
+pg_send_rollback(struct pg_connection *c)
+{
+	if (!pg_send_step(c, PG_ROLLBACK) || !PQpipelineSync(c->conn) || PQflush(c->conn) < 0)
 		return false;
 	c->is_draining = true;
 	return true;
@@ -244,7 +282,8 @@ pg_connection_open(const struct pg_dsn *dsn, int64_t until_ms, char why[static P
 		PQsetNoticeReceiver(c->conn, on_notice, c);
 		PQsetErrorVerbosity(c->conn, PQERRORS_DEFAULT);
 		c->is_prepared = mem_new((sql_count() + 1) * sizeof(*c->is_prepared));
-		if (PQsetnonblocking(c->conn, 1) == 0 && PQenterPipelineMode(c->conn) && settle_session(c, until_ms, why))
+		if (PQsetnonblocking(c->conn, 1) == 0 && PQenterPipelineMode(c->conn) && settle_session(c, until_ms, why) &&
+		    prepare_steps(c, until_ms, why))
 			return c;
 	}
 	pg_connection_close(c);

@@ -105,6 +105,8 @@ sqlite_exec(struct op *op, struct db_txn *head, const struct sql *sql, const str
 	} while (code == SQLITE_ROW);
 	if (code != SQLITE_DONE)
 		rc = sqlite_fail(op, connection->connection, sql->name);
+	else if (sql->must_change && !sqlite3_changes64(connection->connection))
+		rc = op_fail(op, ERR_STALE, "%s: nothing to change", sql->name);
 	else if (ret_changed)
 		*ret_changed = sqlite3_changes64(connection->connection);
 	give(statement, is_extra);

@@ -5,14 +5,18 @@
 #include <string.h>
 
 #include "base/uuid.h"
+#include "grant_int.h"
 #include "many_int.h"
 
 #define COLUMNS \
 	"g.id, g.user_id, g.role_id, g.location_id, g.valid_from, g.valid_until, g.source_kind, g.source_id, g.source_version"
 
-SQL_DEFINE(grant_list,
-    "SELECT " COLUMNS " FROM grants g WHERE g.user_id = $1 AND g.recorded_until IS NULL AND g.valid_from <= $2"
-    " AND (g.valid_until IS NULL OR g.valid_until > $2) ORDER BY g.id");
+#define CURRENT "g.recorded_until IS NULL AND g.valid_from <= $2 AND (g.valid_until IS NULL OR g.valid_until > $2)"
+
+SQL_DEFINE(grant_list, "SELECT " COLUMNS " FROM grants g WHERE g.user_id = $1 AND " CURRENT " ORDER BY g.id");
+SQL_DEFINE(grant_list_authorization,
+    "SELECT " COLUMNS " FROM grants g WHERE g.user_id = (SELECT a.user_id FROM authorizations a WHERE a.id = $1) AND " CURRENT
+    " ORDER BY g.id");
 SQL_DEFINE(grant_list_rules,
     "SELECT " COLUMNS " FROM grants g WHERE g.user_id IN (" MANY ") AND g.recorded_until IS NULL AND g.valid_until IS NULL"
     " AND g.source_kind = 'rule' ORDER BY g.user_id, g.id");
@@ -47,7 +51,7 @@ grant_from_row(struct op *op, struct db_rows *rows, struct grant *grant)
 }
 
 /* A list that doubles. */
-static int
+int
 grants_read(struct op *op, struct db_rows *rows, int rc, struct grant **ret, size_t *ret_n)
 {
 	size_t room = 16;
@@ -74,6 +78,12 @@ db_grant_list(struct op *op, const char *user_id, int64_t now_ms, struct grant *
 	int rc = db_query(op, &grant_list, ARGS(TEXT_(user_id), INT_(now_ms)), &rows);
 
 	return grants_read(op, rows, rc, ret, ret_n);
+}
+
+int
+grants_ask(struct op *op, const char *authorization_id, struct db_rows **ret)
+{
+	return db_query(op, &grant_list_authorization, ARGS(TEXT_(authorization_id), INT_(op->now_ms)), ret);
 }
 
 int

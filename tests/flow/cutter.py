@@ -13,7 +13,8 @@ import socket
 import tempfile
 import threading
 
-COMMIT = b"COMMIT\0"
+# the statement of that name is run (driver_pg_wire.c prepares it once, with other bytes before its name)
+COMMIT = b"\0commit\0"
 
 
 class Cutter:

@@ -17,6 +17,7 @@
 SQL_DEFINE(test_put, "INSERT INTO settings (name, value) VALUES ($1, $2)");
 SQL_DEFINE(test_set, "UPDATE settings SET value = $2 WHERE name = $1");
 SQL_DEFINE(test_get, "SELECT value FROM settings WHERE name = $1");
+SQL_DEFINE_MUST(test_must, "UPDATE settings SET value = $2 WHERE name = $1");
 SQL_DEFINE(test_all, "SELECT name, value FROM settings WHERE name >= $2 AND value <> $1 ORDER BY name");
 
 TestSuite(driver, .init = store_setup, .fini = store_teardown);
@@ -135,6 +136,112 @@ Test(driver, one_statement_may_be_open_twice)
 	cr_assert_eq(db_read(op, nested, &seen), 0);
 	cr_assert_eq(seen, 2, "%d", seen);
 	cr_assert_eq(db_read(op, write_in_read, NULL), 0);
+	op_end(op);
+}
+
+/* What must change, and something else behind it. */
+static int
+must_then_put(struct op *op, void *arg)
+{
+	struct pair *pair = arg;
+	int rc = db_exec(op, &test_must, ARGS(TEXT_(pair->name), TEXT_(pair->value)), NULL);
+
+	if (!rc)
+		rc = db_exec(op, &test_put, ARGS(TEXT_("behind"), TEXT_(pair->value)), NULL);
+	db_on_commit(op, count_effect, pair);
+	return rc;
+}
+
+static const struct {
+	const char *what;
+	int (*run)(struct op *op, int (*body)(struct op *, void *), void *arg);
+} ways[] = { { "db_run", db_run }, { "db_run_conditional", db_run_conditional } };
+
+Test(driver, what_must_change_fails_the_transaction_when_it_does_not)
+{
+	for (size_t i = 0; i < countof(ways); i++) {
+		struct op *op = op_begin(&svc, NULL);
+		struct pair missing = { "missing", "1", 0, 0 }, behind = { "behind", NULL, 0, 0 };
+
+		cr_assert_eq(ways[i].run(op, must_then_put, &missing), ERR_STALE, "%s: %s", ways[i].what, op_failure(op));
+		cr_assert_eq(db_settle(op), 0);
+		cr_expect_eq(missing.effects, 0, "%s", ways[i].what);
+		op_forgive(op);
+		cr_assert_eq(db_read(op, get, &behind), 0, "%s: the connection is usable", ways[i].what);
+		cr_expect_null(behind.value, "%s: nothing of the transaction is there", ways[i].what);
+		op_end(op);
+	}
+}
+
+Test(driver, what_must_change_goes_with_what_stands_behind_it)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pair = { "a", "1", 0, 0 }, change = { "a", "2", 0, 0 }, behind = { "behind", NULL, 0, 0 };
+
+	cr_assert_eq(db_run(op, put, &pair), 0);
+	cr_assert_eq(db_run(op, must_then_put, &change), 0, "%s", op_failure(op));
+	cr_expect_eq(change.effects, 1);
+	cr_assert_eq(db_read(op, get, &pair), 0);
+	cr_expect_str_eq(pair.value, "2");
+	cr_assert_eq(db_read(op, get, &behind), 0);
+	cr_expect_str_eq(behind.value, "2");
+	op_end(op);
+}
+
+/* Three questions before the first answer is read, the second never; then a change, and its sight inside the body. */
+static int
+ask_ahead(struct op *op, void *arg)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct db_rows *rows[3] = { NULL }, *after = NULL;
+	int rc = 0;
+
+	(void)arg;
+	for (size_t i = 0; i < countof(names) && !rc; i++)
+		rc = db_query(op, &test_get, ARGS(TEXT_(names[i])), &rows[i]);
+	cr_expect_eq(db_next(rows[2]), 1);
+	cr_expect_str_eq(db_text(rows[2], 0), "3");
+	cr_expect_eq(db_end(rows[1], 0), 0);
+	cr_expect_eq(db_next(rows[0]), 1);
+	cr_expect_str_eq(db_text(rows[0], 0), "1");
+	cr_expect_eq(db_next(rows[0]), 0);
+	cr_expect_eq(db_end(rows[2], 0), 0);
+	rc = db_end(rows[0], rc);
+	if (!rc)
+		rc = db_exec(op, &test_set, ARGS(TEXT_("b"), TEXT_("4")), NULL);
+	if (!rc)
+		rc = db_query(op, &test_get, ARGS(TEXT_("b")), &after);
+	if (!rc) {
+		cr_expect_eq(db_next(after), 1);
+		cr_expect_str_eq(db_text(after, 0), "4");
+	}
+	return db_end(after, rc);
+}
+
+/* Nobody reads the answer of the last question. */
+static int
+ask_in_vain(struct op *op, void *arg)
+{
+	struct db_rows *rows;
+	int rc = db_exec(op, &test_set, ARGS(TEXT_("c"), TEXT_("5")), NULL);
+
+	(void)arg;
+	if (!rc)
+		rc = db_query(op, &test_get, ARGS(TEXT_("a")), &rows);
+	return db_end(rc ? NULL : rows, rc);
+}
+
+Test(driver, questions_may_be_asked_before_the_first_is_read)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair pairs[] = { { "a", "1", 0, 0 }, { "b", "2", 0, 0 }, { "c", "3", 0, 0 } }, c = { "c", NULL, 0, 0 };
+
+	for (size_t i = 0; i < countof(pairs); i++)
+		cr_assert_eq(db_run(op, put, &pairs[i]), 0);
+	cr_assert_eq(db_run(op, ask_ahead, NULL), 0, "%s", op_failure(op));
+	cr_assert_eq(db_run(op, ask_in_vain, NULL), 0, "%s", op_failure(op));
+	cr_assert_eq(db_read(op, get, &c), 0);
+	cr_expect_str_eq(c.value, "5");
 	op_end(op);
 }
 
