@@ -16,7 +16,6 @@ enum { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG
 void log_open(void);
 /* Lines above this level are not written; the default is INFO. */
 void log_set_level(int level);
-int log_level(void);
 /* "error", "warning", ...; -1 when the name is none of them. */
 int log_level_parse(const char *name);
 /* Pairs of name and value (char *), ended by NULL; a NULL value is left out.  Values are cut at 1024 bytes. */

@@ -65,8 +65,6 @@ int node_read_yaml(struct op *op, const char *text, size_t n, struct problems *p
     struct node **ret_documents, size_t *ret_count) MUST_CHECK;
 /* A JSON value; floating point numbers become a problem. */
 int node_from_json(struct op *op, const json_t *value, struct problems *problems, struct node **ret) MUST_CHECK;
-/* A map from pairs of name and value (form fields); a name that is given twice becomes a problem (RFC 6749 3.1). */
-struct node *node_from_pairs(struct op *op, const char *const *names, const char *const *values, size_t n, struct problems *problems);
 /* The value under key, or NULL. */
 const struct node *node_get(const struct node *map, const char *key);
 

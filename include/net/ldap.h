@@ -147,8 +147,6 @@ int ldap_link_search(struct op *op, struct ldap_link *link, const struct ldap_qu
 
 /* RFC 4515 3 escaping of a value in a filter; belongs to the op. */
 char *ldap_filter_escape(struct op *op, const char *value, size_t n);
-/* RFC 4514 2.4 escaping of a value in a DN. */
-char *ldap_dn_escape(struct op *op, const char *value);
 /*
  * A DN for comparison: parsed (RFC 4514), attribute types lower-case and by their short names, values folded with
  * insignificant blanks taken out (RFC 4518 2.6.1) and re-escaped in one way (no comma stands inside a value), multi-valued

@@ -26,8 +26,6 @@ struct audit_personal_row {
 
 /* Inside db_run: one row and what is personal in it. */
 int db_audit_create(struct op *op, const struct audit_row *row, const struct audit_personal_row *personal, size_t n) MUST_CHECK;
-/* Inside db_run or db_read: up to limit rows after id (NULL: from the start) in order of id; event NULL: any. */
-int db_audit_list(struct op *op, const char *after, const char *event, size_t limit, struct audit_row **ret, size_t *ret_n) MUST_CHECK;
 
 /* What a row must be; NULL: anything. */
 struct audit_filter {

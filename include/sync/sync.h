@@ -60,8 +60,6 @@ int sync_start(struct op *op, const struct catalog_directory *directory, bool is
 int sync_work(struct op *op, const char *run_id) MUST_CHECK;
 /* sync_work on the lane "sync". */
 int sync_queue(struct op *op, const char *run_id) MUST_CHECK;
-/* One run from reading to the end: sync_start and sync_work. */
-int sync_run(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run) MUST_CHECK;
 /* Goes on with runs that a stop of the daemon interrupted; called once, before anything else starts one. */
 int sync_resume(struct op *op) MUST_CHECK;
 /* Jobs for /metrics: last success and frozen runs of each directory; the ends of the certificates that directories show. */

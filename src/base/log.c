@@ -42,12 +42,6 @@ log_open(void)
 }
 
 int
-log_level(void)
-{
-	return limit;
-}
-
-int
 log_level_parse(const char *name)
 {
 	for (size_t i = 0; i < countof(names); i++)

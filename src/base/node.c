@@ -316,26 +316,6 @@ node_from_json(struct op *op, const json_t *value, struct problems *problems, st
 	return problems_result(op, problems);
 }
 
-struct node *
-node_from_pairs(struct op *op, const char *const *names, const char *const *values, size_t n, struct problems *problems)
-{
-	struct node *map = op_alloc(op, sizeof(*map));
-
-	map->kind = NODE_MAP;
-	map->keys = op_alloc(op, n * sizeof(*map->keys));
-	map->items = op_alloc(op, n * sizeof(*map->items));
-	for (size_t i = 0; i < n; i++) {
-		if (node_get(map, names[i])) {
-			problems_add(problems, NULL, names[i], "is given twice");
-			continue;
-		}
-		map->keys[map->n] = (struct node){ .kind = NODE_TEXT, .text = names[i] };
-		/* a form has text only; the shape asks for what it should be */
-		map->items[map->n++] = (struct node){ .kind = NODE_PLAIN, .text = values[i] };
-	}
-	return map;
-}
-
 /* ---- block YAML ---- */
 
 /* A plain scalar only when it cannot be taken for anything else. */

@@ -32,8 +32,9 @@ jwk_fail(struct op *op, const char *what)
 	return op_fail(op, ERR_CRYPTO, "%s: %s", what, reason);
 }
 
-const char *
-jwk_known_alg(const char *alg)
+/* As a constant; NULL for every other name. */
+static const char *
+known_alg(const char *alg)
 {
 	if (alg && strcmp(alg, "ES256") == 0)
 		return "ES256";
@@ -128,7 +129,7 @@ jwk_new(struct op *op, EVP_PKEY *pkey, const char *alg, bool is_private, struct 
 	int rc;
 
 	key->pkey = pkey;
-	key->alg = jwk_known_alg(alg);
+	key->alg = known_alg(alg);
 	key->is_ec = key->alg && strcmp(key->alg, "ES256") == 0;
 	if (!key->alg || !fits(pkey, key->alg))
 		rc = op_fail(op, ERR_CRYPTO, "the key is not one for %s (P-256, or RSA of 2048 to 8192 bits)", alg);
@@ -180,7 +181,7 @@ jwk_generate(struct op *op, const char *alg, struct jwk **ret)
 {
 	EVP_PKEY *pkey;
 
-	if (!jwk_known_alg(alg))
+	if (!known_alg(alg))
 		return op_fail(op, ERR_CRYPTO, "%s is no signature algorithm of ours; use ES256 or RS256", alg);
 	pkey = strcmp(alg, "ES256") == 0 ? EVP_EC_gen("P-256") : EVP_RSA_gen(RSA_BITS);
 	if (!pkey)

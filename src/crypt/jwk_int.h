@@ -24,8 +24,6 @@ struct jwk {
 
 /* Takes pkey over, on failure too.  ERR_CRYPTO when it is not what alg needs. */
 int jwk_new(struct op *op, EVP_PKEY *pkey, const char *alg, bool is_private, struct jwk **ret) MUST_CHECK;
-/* "ES256" or "RS256" as a constant, NULL for every other name. */
-const char *jwk_known_alg(const char *alg);
 /* True for moduli with the fingerprint of the weak generator of CVE-2017-15361. */
 bool jwk_is_roca(const unsigned char *modulus, size_t n);
 /* ERR_CRYPTO with OpenSSL's reason; empties its queue of errors. */

@@ -92,7 +92,21 @@ read_head(struct op *op, struct backup_in *in, const struct master_key *key, str
 	return rc ? rc : stream_open_new(op, key, BACKUP_PURPOSE, head, size + n, head + size + n, &in->stream);
 }
 
-int
+static void
+backup_in_free(struct backup_in *in)
+{
+	if (!in)
+		return;
+	stream_free(in->stream);
+	if (in->fd >= 0)
+		close(in->fd);
+	mem_free(in->piece);
+	mem_wipe(in, sizeof(*in));
+	mem_free(in);
+}
+
+/* Opens the file and checks its head against key: another key, another form, a newer schema are refused here. */
+static int
 backup_in_new(struct op *op, const char *path, const struct master_key *key, struct backup *ret_about, struct backup_in **ret)
 {
 	struct backup_in *in = mem_new(sizeof(*in));
@@ -114,19 +128,6 @@ backup_in_new(struct op *op, const char *path, const struct master_key *key, str
 	ret_about->bytes = st.st_size;
 	*ret = in;
 	return 0;
-}
-
-void
-backup_in_free(struct backup_in *in)
-{
-	if (!in)
-		return;
-	stream_free(in->stream);
-	if (in->fd >= 0)
-		close(in->fd);
-	mem_free(in->piece);
-	mem_wipe(in, sizeof(*in));
-	mem_free(in);
 }
 
 /* ---- records ---- */
@@ -168,7 +169,8 @@ get_bytes(struct op *op, struct backup_in *in, unsigned char *to, size_t n)
 	return rc;
 }
 
-int
+/* The next record; its bytes are good until the next call. */
+static int
 backup_in_get(struct op *op, struct backup_in *in, int *ret_record, const unsigned char **ret_bytes, size_t *ret_n)
 {
 	unsigned char head[5];

@@ -52,14 +52,6 @@ void backup_out_free(struct backup_out *out);
 
 /* ---- reading ---- */
 
-struct backup_in;
-/* Opens the file and checks its head against key: another key, another form, a newer schema are refused here. */
-int backup_in_new(struct op *op, const char *path, const struct master_key *key, struct backup *ret_about,
-    struct backup_in **ret) MUST_CHECK;
-/* The next record; its bytes are good until the next call. */
-int backup_in_get(struct op *op, struct backup_in *in, int *ret_record, const unsigned char **ret_bytes, size_t *ret_n) MUST_CHECK;
-void backup_in_free(struct backup_in *in);
-
 /*
  * All of a backup, checked: every table of its schema, every number and digest, and nothing behind the end.  table and batch
  * may be NULL; they are called for each table with its place in tables, and for its rows.

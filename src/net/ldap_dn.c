@@ -59,15 +59,6 @@ add_escaped(struct buf *buf, const char *value, size_t n)
 	}
 }
 
-char *
-ldap_dn_escape(struct op *op, const char *value)
-{
-	struct buf buf = buf_in(op->mem);
-
-	add_escaped(&buf, value, strlen(value));
-	return buf.text;
-}
-
 static char
 lower(char c)
 {

@@ -10,9 +10,6 @@ SQL_DEFINE(audit_create,
     "INSERT INTO audit (id, at_ms, event, actor, target, request_id, canonical, app) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
 SQL_DEFINE(audit_personal_create,
     "INSERT INTO audit_personal (audit_id, field, salt, value) VALUES ($1, $2, $3, $4)");
-SQL_DEFINE(audit_list,
-    "SELECT id, at_ms, event, actor, target, request_id, canonical FROM audit"
-    " WHERE id > $1 AND (CAST($2 AS TEXT) IS NULL OR event = CAST($2 AS TEXT)) ORDER BY id LIMIT CAST($3 AS BIGINT)");
 SQL_DEFINE(audit_newest, "SELECT at_ms FROM audit ORDER BY id DESC LIMIT 1");
 SQL_DEFINE(audit_personal_list,
     "SELECT field, salt, value FROM audit_personal WHERE audit_id = $1 ORDER BY field");
@@ -27,24 +24,6 @@ db_audit_create(struct op *op, const struct audit_row *row, const struct audit_p
 		rc = db_exec(op, &audit_personal_create, ARGS(TEXT_(row->id), TEXT_(personal[i].field),
 		    BLOB_(personal[i].salt, AUDIT_SALT_BYTES), TEXT_(personal[i].value)), NULL);
 	return rc;
-}
-
-int
-db_audit_list(struct op *op, const char *after, const char *event, size_t limit, struct audit_row **ret, size_t *ret_n)
-{
-	struct audit_row *v = op_alloc(op, limit * sizeof(*v));
-	struct db_rows *rows = NULL;
-	size_t n = 0;
-	int rc = db_query(op, &audit_list, ARGS(TEXT_(after ? after : ""), TEXT_(event), INT_((int64_t)limit)), &rows);
-
-	while (!rc && n < limit && (rc = db_next(rows)) > 0) {
-		v[n++] = (struct audit_row){ db_text_dup(op, rows, 0), db_int(rows, 1), db_text_dup(op, rows, 2), db_text_dup(op, rows, 3),
-			db_text_dup(op, rows, 4), db_text_dup(op, rows, 5), db_text_dup(op, rows, 6), NULL };
-		rc = 0;
-	}
-	*ret = v;
-	*ret_n = n;
-	return db_end(rows, rc);
 }
 
 int

@@ -50,14 +50,6 @@ sync_start(struct op *op, const struct catalog_directory *directory, bool is_pre
 	return db_run(op, start_body, &run);
 }
 
-int
-sync_run(struct op *op, const struct catalog_directory *directory, bool is_preview, const char *cause, char **ret_run)
-{
-	int rc = sync_start(op, directory, is_preview, cause, ret_run);
-
-	return rc ? rc : sync_work(op, *ret_run);
-}
-
 /* ---- on the lane ---- */
 
 struct sync_task {

@@ -56,7 +56,7 @@ static int
 find_body(struct op *o, void *arg)
 {
 	struct found *found = arg;
-	int rc = db_audit_list(o, NULL, found->event, 1000, &found->v, &found->n);
+	int rc = db_audit_search(o, &(struct audit_filter){ .event = found->event }, false, NULL, 1000, &found->v, &found->n);
 
 	if (!rc && found->n)
 		rc = db_audit_personal(o, found->v[0].id, &found->personal, &found->n_personal);

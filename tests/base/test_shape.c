@@ -148,12 +148,3 @@ Test(shape, canonical_json_is_that_of_rfc_8785)
 	cr_assert_eq(json_read(op, text, strlen(text), &value), 0);
 	cr_assert_str_eq(json_canonical(op, value), want);
 }
-
-Test(shape, a_form_field_given_twice_is_refused)
-{
-	static const char *const names[] = { "role", "role" }, *const values[] = { "a", "b" };
-	struct node *node = node_from_pairs(op, names, values, 2, &problems);
-
-	cr_assert_eq(problems.n, 1);
-	cr_assert_eq(node->n, 1);
-}

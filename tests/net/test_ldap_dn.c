@@ -137,22 +137,6 @@ Test(ldap_dn, filter_values_cannot_leave_their_place)
 	cr_assert_text(ldap_filter_escape(op, "ren\xc3\xa9", 5), "ren\xc3\xa9");
 }
 
-Test(ldap_dn, escaped_values_come_back_whole)
-{
-	static const char *const values[] = { "alice,ou=admins,dc=x", "alice+cn=root", "#616c696365", " lead", "trail ", "a\"b", "a\\b", "a=b;c<d>e", "\x01" };
-
-	for (size_t i = 0; i < countof(values); i++) {
-		LDAPDN dn = NULL;
-
-		cr_assert_eq(ldap_str2dn(op_printf(op, "cn=%s,dc=test", ldap_dn_escape(op, values[i])), &dn, LDAP_DN_FORMAT_LDAPV3), LDAP_SUCCESS);
-		cr_assert_null(dn[2], "two components, whatever the value");
-		cr_assert_null(dn[0][1]);
-		cr_assert_eq(dn[0][0]->la_value.bv_len, strlen(values[i]));
-		cr_assert_eq(memcmp(dn[0][0]->la_value.bv_val, values[i], strlen(values[i])), 0);
-		ldap_dnfree(dn);
-	}
-}
-
 Test(ldap_dn, urls_are_read_strictly)
 {
 	static const char *const bad[] = { "http://a", "ldaps://", "ldaps://:636", "ldaps://a:0", "ldaps://a:65536", "ldaps://a:6x", "ldaps://a/dc=x", "ldaps://[::1",

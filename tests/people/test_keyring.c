@@ -106,7 +106,7 @@ state_body(struct op *o, void *arg)
 	int rc = db_key_all(o, &state->keys, &state->n_keys);
 
 	if (!rc)
-		rc = db_audit_list(o, NULL, state->event, 100, &state->events, &state->n_events);
+		rc = db_audit_search(o, &(struct audit_filter){ .event = state->event }, false, NULL, 100, &state->events, &state->n_events);
 	if (!rc)
 		rc = db_setting_read(o, "master_key_id", &state->master_id);
 	return rc;
