@@ -14,8 +14,9 @@
 #define KW_ISSUE_TEST_PAGE_H
 
 #include "net/route.h"
+#include "people/object.h"
 
-#define TEST_PAGE_APP "keyward-test-page"
+#define TEST_PAGE_APP OBJECT_TEST_PAGE
 #define TEST_PAGE_SEC_MAX 3600
 
 /* Opens it for this long from now, whether it is open or not.  ERR_CONFLICT: an application of another sort has its name. */

@@ -35,6 +35,14 @@ int object_kind_find(const char *name);
 /* The name member of a body of that kind. */
 const char *object_name(enum object_kind kind, const void *body);
 
+/*
+ * The application that issue/test_page.h makes and removes by itself: no file of objects has it, and none takes it away.  It is known by
+ * its name and by having nothing but the test page's address to send people to.
+ */
+#define OBJECT_TEST_PAGE "keyward-test-page"
+#define OBJECT_TEST_PAGE_CALLBACK "/test-app/callback"
+bool object_is_test_page(enum object_kind kind, const void *body);
+
 /* An object as it is, or as it will be. */
 struct object {
 	enum object_kind kind;

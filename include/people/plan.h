@@ -5,7 +5,7 @@
  *     rc = plan_file(op, &(struct plan_request){ .source = "clinic.yaml", .text = text, .size = n }, &plan);
  *     ... plan->items says what would be created, changed (before and after of each field) and removed ...
  *
- * Objects that the file does not name are kept, unless want_prune.  Planning what export wrote gives no changes.
+ * Objects that the file does not name are kept, unless want_prune.  Planning what export wrote gives no changes.  The test page has no place in either.
  */
 #ifndef KW_PEOPLE_PLAN_H
 #define KW_PEOPLE_PLAN_H

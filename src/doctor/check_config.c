@@ -84,8 +84,7 @@ look_at_proxies(struct check *c)
 		address_text(&network->address, address);
 		is_four = strchr(address, '.') && !strchr(address, ':');
 		check_warn(c, "trusted_proxies", "name the proxies alone, each by its own address, for example 10.20.0.11",
-		    "%s/%d is more than a few proxies: every computer in it can choose the address that the throttle counts and the audit log "
-		    "shows",
+		    "%s/%d is more than a few proxies: every computer in it can choose the address that is counted and shown",
 		    address, is_four ? network->bits - 96 : network->bits);
 	}
 }

@@ -71,7 +71,9 @@ check_signing_keys(struct check *c)
 			    length_text(c->op, c->op->now_ms - signer->since_ms));
 		else
 			check_bad(c, algorithms[a],
-			    op_printf(c->op, "systemctl restart keywardd: it makes one at its start (as after a restore); or: keyward key rotate --alg %s",
+			    op_printf(c->op,
+				"systemctl restart keywardd: it makes one at its start (as after a restore); or: keyward key rotate "
+				"--alg %s",
 				algorithms[a]),
 			    "no key signs %s tokens", algorithms[a]);
 	}

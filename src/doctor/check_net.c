@@ -183,7 +183,8 @@ look_at_key(struct check *c, const char *file)
 	struct stat st;
 
 	if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07))
-		check_bad(c, "key", op_printf(c->op, "chmod o= %s; if others had an account here meanwhile, get a new key and certificate", file),
+		check_bad(c, "key",
+		    op_printf(c->op, "chmod o= %s; if others had an account here meanwhile, get a new key and certificate", file),
 		    "the private key %s can be read by everybody on this machine (mode %04o)", file, (unsigned)(st.st_mode & 07777));
 }
 

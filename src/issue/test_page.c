@@ -24,7 +24,7 @@
 #define COOKIE_FLAGS "; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="
 #define COOKIE_SEC "900"
 #define PATH "/test-app"
-#define CALLBACK PATH "/callback"
+#define CALLBACK OBJECT_TEST_PAGE_CALLBACK
 
 /* ---- open and closed ---- */
 
@@ -52,10 +52,7 @@ test_page_redirect_uri(struct op *op)
 static bool
 is_ours(const struct catalog_app *app)
 {
-	const struct strings *uris = &app->body->redirect_uris;
-	size_t n = uris->n == 1 ? strlen(uris->v[0]) : 0;
-
-	return !strcmp(app->body->type, "public") && n > strlen(CALLBACK) && !strcmp(uris->v[0] + n - strlen(CALLBACK), CALLBACK);
+	return object_is_test_page(OBJECT_APP, app->body);
 }
 
 const struct catalog_app *

@@ -215,6 +215,18 @@ change_apply(struct op *op, struct work *work, struct object_change *change, str
 	return 0;
 }
 
+bool
+object_is_test_page(enum object_kind kind, const void *body)
+{
+	const struct shape_app *app = body;
+	size_t n, suffix = strlen(OBJECT_TEST_PAGE_CALLBACK);
+
+	if (kind != OBJECT_APP || !app || strcmp(app->name, OBJECT_TEST_PAGE) || strcmp(app->type, "public") || app->redirect_uris.n != 1)
+		return false;
+	n = strlen(app->redirect_uris.v[0]);
+	return n > suffix && !strcmp(app->redirect_uris.v[0] + n - suffix, OBJECT_TEST_PAGE_CALLBACK);
+}
+
 /* Adds a removal for every object that no change has named. */
 static int
 prune(struct op *op, struct work *work, size_t n_before, const bool *is_named, struct problems *problems)
@@ -224,7 +236,7 @@ prune(struct op *op, struct work *work, size_t n_before, const bool *is_named, s
 	for (size_t i = 0; i < n_before && !rc; i++) {
 		struct object_change *change = &work->result.v[work->result.n];
 
-		if (is_named[i])
+		if (is_named[i] || object_is_test_page(work->set[i].kind, work->set[i].body))
 			continue;
 		*change = (struct object_change){ .kind = work->set[i].kind, .name = work->set[i].name };
 		work->result.n++;

@@ -183,9 +183,10 @@ export_body(struct op *op, void *arg)
 
 	if (rc)
 		return rc;
-	*objects = (struct changes){ op_alloc(op, (n + 1) * sizeof(*objects->v)), n };
+	*objects = (struct changes){ op_alloc(op, (n + 1) * sizeof(*objects->v)), 0 };
 	for (size_t i = 0; i < n; i++)
-		objects->v[i] = (struct object_change){ .kind = v[i].kind, .body = v[i].body };
+		if (!object_is_test_page(v[i].kind, v[i].body))
+			objects->v[objects->n++] = (struct object_change){ .kind = v[i].kind, .body = v[i].body };
 	return 0;
 }
 
