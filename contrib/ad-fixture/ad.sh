@@ -22,6 +22,8 @@
 # tests that start many, one run long (some states are so many days from now).
 set -eu
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=contrib/lib/process.sh
+. "$here/../lib/process.sh"
 suffix=dc=clinic,dc=test
 PATH=$PATH:/usr/sbin:/sbin
 case ${1:-} in
@@ -50,11 +52,7 @@ SERVICE_PASSWORD=${SERVICE_PASSWORD:-sync-harbour-77}
 KRB5_CONFIG=$dc/etc/krb5.conf
 export SAMPLE_PASSWORD SERVICE_PASSWORD KRB5_CONFIG
 
-running()
-{
-  [ -f "$dir/controller.pid" ] && kill -0 "$(cat "$dir/controller.pid")" 2>/dev/null &&
-    tr '\0' ' ' <"/proc/$(cat "$dir/controller.pid")/cmdline" 2>/dev/null | grep -qF -- "controller.py $dc "
-}
+running() { process_of "$dir/controller.pid" "controller.py $dc "; }
 
 certificates()
 {
@@ -151,8 +149,8 @@ bulk()
 
 case $command in
 start)
-  if running; then
-    echo "samba runs already, process $(cat "$dir/controller.pid")"
+  if pid=$(running); then
+    echo "samba runs already, process $pid"
     exit 0
   fi
   mkdir -p "$dir"
@@ -171,8 +169,8 @@ start)
       tail -5 "$dc/samba.out" >&2 || :
       exit 1
     fi
-    if running && ldapsearch -x -LLL -o nettimeout=5 -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
-      echo "samba runs, process $(cat "$dir/controller.pid"), ldap://localhost:$port and ldaps://localhost:$tls_port"
+    if pid=$(running) && ldapsearch -x -LLL -o nettimeout=5 -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
+      echo "samba runs, process $pid, ldap://localhost:$port and ldaps://localhost:$tls_port"
       exit 0
     fi
     sleep 0.05
@@ -181,18 +179,11 @@ start)
   exit 1
   ;;
 stop | reset)
-  if running; then
-    pid=$(cat "$dir/controller.pid")
-    kill "$pid"
-    for _ in $(seq 1 250); do
-      kill -0 "$pid" 2>/dev/null || break
-      sleep 0.02
-    done
-  fi
+  ! pid=$(running) || end_process "$pid"
   [ "$command" = stop ] || rm -rf "$dc"
   ;;
 status)
-  running && echo "running $(cat "$dir/controller.pid")" || { echo "not running"; exit 3; }
+  pid=$(running) && echo "running $pid" || { echo "not running"; exit 3; }
   ;;
 local)
   ldbmodify -H "$dc/private/sam.ldb" --configfile="$dc/etc/smb.conf" --controls=local_oid:1.3.6.1.4.1.7165.4.3.12:0 "$what"

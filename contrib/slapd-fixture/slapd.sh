@@ -13,6 +13,8 @@
 set -eu
 self=$(readlink -f "$0")
 sample=$(dirname "$self")/../sample-clinic/make-ldif
+# shellcheck source=contrib/lib/process.sh
+. "$(dirname "$self")/../lib/process.sh"
 suffix=dc=clinic,dc=test
 command=${1:?command}
 
@@ -68,11 +70,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-running()
-{
-  [ -f "$dir/slapd.pid" ] && kill -0 "$(cat "$dir/slapd.pid")" 2>/dev/null &&
-    tr '\0' ' ' <"/proc/$(cat "$dir/slapd.pid")/cmdline" 2>/dev/null | grep -q "$dir/"
-}
+running() { process_of "$dir/slapd.pid" "$dir/"; }
 
 certificates()
 {
@@ -171,8 +169,8 @@ load()
 
 case $command in
 start)
-  if running; then
-    echo "slapd runs already, process $(cat "$dir/slapd.pid")"
+  if pid=$(running); then
+    echo "slapd runs already, process $pid"
     exit 0
   fi
   mkdir -p "$dir"
@@ -188,8 +186,8 @@ start)
     exit 1
   fi
   for _ in $(seq 1 250); do
-    if running && ldapsearch -x -LLL -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
-      echo "slapd runs, process $(cat "$dir/slapd.pid"), ldap://127.0.0.1:$port and ldaps://127.0.0.1:$tls_port"
+    if pid=$(running) && ldapsearch -x -LLL -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
+      echo "slapd runs, process $pid, ldap://127.0.0.1:$port and ldaps://127.0.0.1:$tls_port"
       exit 0
     fi
     sleep 0.02
@@ -198,18 +196,11 @@ start)
   exit 1
   ;;
 stop | reset)
-  if running; then
-    pid=$(cat "$dir/slapd.pid")
-    kill -INT "$pid"
-    for _ in $(seq 1 250); do
-      kill -0 "$pid" 2>/dev/null || break
-      sleep 0.02
-    done
-  fi
+  ! pid=$(running) || end_process "$pid" INT
   [ "$command" = stop ] || rm -rf "$dir/data"
   ;;
 status)
-  running && echo "running $(cat "$dir/slapd.pid")" || { echo "not running"; exit 3; }
+  pid=$(running) && echo "running $pid" || { echo "not running"; exit 3; }
   ;;
 env)
   cat <<V
