@@ -224,13 +224,13 @@ read_filter(struct op *op, const struct request *request, struct page *page)
 	const struct {
 		const char *name, **to;
 	} texts[] = {
-	    {"person", &page->person},
-	    {"actor", &page->filter.actor},
-	    {"event", &page->filter.event},
-	    {"app", &page->filter.app},
-	    {"address", &page->filter.address},
-	    {"request", &page->filter.request_id},
-	    {"after", &page->after},
+	    { "person", &page->person },
+	    { "actor", &page->filter.actor },
+	    { "event", &page->filter.event },
+	    { "app", &page->filter.app },
+	    { "address", &page->filter.address },
+	    { "request", &page->filter.request_id },
+	    { "after", &page->after },
 	};
 	int rc = 0;
 

@@ -65,7 +65,7 @@ look_at_certificates(struct op *op, struct probe *probe)
 	for (size_t i = 0; i < n; i++) {
 		v[i] = (struct shape_certificate_view){
 		    shown[i].subject, shown[i].issuer, shown[i].not_before_ms, shown[i].not_after_ms, shown[i].sha256,
-		    shown[i].names, shown[i].is_ca, NULL};
+		    shown[i].names, shown[i].is_ca, NULL };
 		if (shown[i].not_after_ms < op->now_ms + WARN_CERTIFICATE_MS)
 			warn(op, probe,
 			    op_printf(op, "the certificate of %s ends on %s", shown[i].subject, day(op, shown[i].not_after_ms)));
@@ -331,7 +331,7 @@ directory_of(struct op *op, const struct shape_directory_new *in)
 static int
 write_directory(struct op *op, struct probe *probe, bool is_dry_run, const struct object_secret *secret, const char **ret_id)
 {
-	struct object_change change = {.kind = OBJECT_DIRECTORY, .body = &probe->directory, .must_be_new = true, .secret = secret};
+	struct object_change change = { .kind = OBJECT_DIRECTORY, .body = &probe->directory, .must_be_new = true, .secret = secret };
 	const struct objects_options options = { .is_dry_run = is_dry_run };
 	struct objects_result result;
 	int rc = objects_change(op, &change, 1, &options, &result);
@@ -357,7 +357,7 @@ HANDLER(api_directory_create)
 	probe->directory = directory_of(op, in);
 	probe->view.name = probe->directory.name;
 	probe->options =
-	    (struct ldap_options){.url = in->url, .tls = in->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = in->ca};
+	    (struct ldap_options){ .url = in->url, .tls = in->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = in->ca };
 	rc = write_directory(op, probe, true, NULL, &id);
 	if (!rc)
 		rc = probe_run(op, probe);

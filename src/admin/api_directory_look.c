@@ -33,7 +33,7 @@ static void
 read_root(struct op *op, struct ldap_link *link, struct shape_directory_seen *view)
 {
 	static const char *const names[] = {
-	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad"};
+	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad" };
 	struct ldap_root_dse root;
 
 	if (ldap_read_root_dse(op, link, &root) < 0) {
@@ -69,7 +69,7 @@ HANDLER(api_directory_look)
 {
 	const struct shape_directory_look *in = route_body(request);
 	const struct ldap_options options = {
-	    .url = in->url, .tls = in->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = in->ca};
+	    .url = in->url, .tls = in->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS, .ca_pem = in->ca };
 	struct shape_directory_seen view = { 0 };
 	struct ldap_peek seen;
 	int rc;

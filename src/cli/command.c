@@ -16,9 +16,9 @@ const struct command commands[COMMAND_COUNT] = {
 #define IS_OPTION(name) ((name)[0] == '-')
 #define COMMAND(id, words, method, path, run, view, columns, help)
 #define PARAM(command, name, kind, target, value, help)                                                                            \
-	{COMMAND_##command, name, IS_OPTION(name),                                                                                 \
+	{ COMMAND_##command, name, IS_OPTION(name),                                                                                \
 	    (name)[sizeof(name) - 2] == '!' || (!IS_OPTION(name) && (name)[sizeof(name) - 2] != '?'), PARAM_##kind, target, value, \
-	    help},
+	    help },
 static const struct param params[] = {
 #include "tables/commands.def"
 };

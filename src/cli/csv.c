@@ -68,7 +68,7 @@ static bool
 is_formula(const char *text)
 {
 	static const char *const starts[] = {
-	    "=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0", "\\u0009", "\\u000d"};
+	    "=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0", "\\u0009", "\\u000d" };
 
 	while (*text == ' ' || (unsigned char)*text == 0xc2) {
 		/* U+00A0 */

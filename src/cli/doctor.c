@@ -112,7 +112,7 @@ static struct strings
 names_of(struct cli *cli)
 {
 	const json_t *list = json_object_get(cli->body, "names");
-	struct strings names = {op_alloc(cli->op, (json_array_size(list) + 1) * sizeof(*names.v)), json_array_size(list)};
+	struct strings names = { op_alloc(cli->op, (json_array_size(list) + 1) * sizeof(*names.v)), json_array_size(list) };
 
 	for (size_t i = 0; i < names.n; i++)
 		names.v[i] = json_string_value(json_array_get(list, i));
@@ -122,9 +122,9 @@ names_of(struct cli *cli)
 int
 run_doctor(struct cli *cli)
 {
-	struct progress progress = {.cli = cli, .is_terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)};
+	struct progress progress = { .cli = cli, .is_terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) };
 	const struct strings names = names_of(cli);
-	struct doctor_options options = {.config_file = config_file(cli), .names = names.v, .n_names = names.n};
+	struct doctor_options options = { .config_file = config_file(cli), .names = names.v, .n_names = names.n };
 	const struct doctor_report *report;
 
 	if (json_object_get(cli->body, "list"))

@@ -21,7 +21,7 @@ static const char mend_clock[] = "let a time service keep the clock: timedatectl
 static void
 look_at_service(struct check *c)
 {
-	struct timex timex = {0};
+	struct timex timex = { 0 };
 	int state = adjtimex(&timex);
 
 	if (state < 0)
@@ -72,12 +72,12 @@ on_root(struct op *op, const struct ldap_entry *entry, void *arg)
 static int64_t
 directory_time(struct op *op, const struct catalog_directory *directory)
 {
-	static const char *const attributes[] = {"currentTime", NULL};
-	const struct ldap_options options = {.url = directory->body->url,
+	static const char *const attributes[] = { "currentTime", NULL };
+	const struct ldap_options options = { .url = directory->body->url,
 	    .ca_pem = directory->body->ca,
 	    .timeout_ms = DIRECTORY_MS,
-	    .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS};
-	const struct ldap_query query = {.base = "", .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes};
+	    .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS };
+	const struct ldap_query query = { .base = "", .scope = LDAP_BASE, .filter = "(objectClass=*)", .attributes = attributes };
 	struct ldap_summary summary;
 	struct ldap_link *link;
 	int64_t time_ms = 0;

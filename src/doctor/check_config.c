@@ -166,15 +166,15 @@ void
 check_disk(struct check *c)
 {
 	const struct config *config = c->op->config;
-	struct folders seen = {.n = 0};
+	struct folders seen = { .n = 0 };
 	const struct {
 		const char *folder, *what;
 		bool must_be;
 	} all[] = {
-	    {config->database[0] == '/' ? folder_of(c->op, config->database) : NULL, "the database", true},
-	    {folder_of(c->op, config->socket), "the socket", false},
-	    {folder_of(c->op, c->file), "the configuration", true},
-	    {"/var/log", "logs", false},
+	    { config->database[0] == '/' ? folder_of(c->op, config->database) : NULL, "the database", true },
+	    { folder_of(c->op, config->socket), "the socket", false },
+	    { folder_of(c->op, c->file), "the configuration", true },
+	    { "/var/log", "logs", false },
 	};
 
 	for (size_t i = 0; i < countof(all); i++)

@@ -25,10 +25,10 @@
 static struct ldap_options
 options_of(struct check *c, const struct catalog_directory *directory)
 {
-	return (struct ldap_options){.url = directory->body->url,
+	return (struct ldap_options){ .url = directory->body->url,
 	    .ca_pem = directory->body->ca,
 	    .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS,
-	    .timeout_ms = c->op->config->ldap_timeout * 1000};
+	    .timeout_ms = c->op->config->ldap_timeout * 1000 };
 }
 
 /* ---- the way there ---- */
@@ -144,7 +144,7 @@ static void
 look_at_kind(struct check *c, const struct catalog_directory *directory, struct ldap_link *link)
 {
 	static const char *const names[] = {
-	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad"};
+	    [LDAP_KIND_GENERIC] = "generic", [LDAP_KIND_OPENLDAP] = "openldap", [LDAP_KIND_AD] = "ad" };
 	const char *name = directory->body->name, *kind = directory->body->kind;
 	struct ldap_root_dse root;
 
@@ -173,11 +173,11 @@ static const struct {
 	const char *name, *what;
 	bool must_be;
 } of_ad[] = {
-    {"userAccountControl", "whether an account is disabled", true},
-    {"accountExpires", "when an account ends", true},
-    {"pwdLastSet", "whether a password must be changed", false},
-    {"msDS-User-Account-Control-Computed", "whether an account is locked", false},
-    {"memberOf", "nothing that is needed: groups are read from their own entries", false},
+    { "userAccountControl", "whether an account is disabled", true },
+    { "accountExpires", "when an account ends", true },
+    { "pwdLastSet", "whether a password must be changed", false },
+    { "msDS-User-Account-Control-Computed", "whether an account is locked", false },
+    { "memberOf", "nothing that is needed: groups are read from their own entries", false },
 };
 
 struct rights {
@@ -211,14 +211,14 @@ filter_of(const struct shape_directory *body)
 static void
 look_at_rights(struct check *c, const struct catalog_directory *directory, struct ldap_link *link)
 {
-	const char *attributes[countof(of_ad) + 1] = {NULL}, *name = directory->body->name;
-	const struct ldap_query query = {.base = directory->body->base,
+	const char *attributes[countof(of_ad) + 1] = { NULL }, *name = directory->body->name;
+	const struct ldap_query query = { .base = directory->body->base,
 	    .scope = LDAP_SUBTREE,
 	    .filter = filter_of(directory->body),
 	    .attributes = attributes,
-	    .limit = ACCOUNTS_LOOKED_AT};
+	    .limit = ACCOUNTS_LOOKED_AT };
 	struct ldap_summary summary;
-	struct rights rights = {0};
+	struct rights rights = { 0 };
 	int rc;
 
 	if (!directory->body->kind || strcmp(directory->body->kind, "ad") != 0)
@@ -284,9 +284,9 @@ tell_people(
 static void
 look_at_people(struct check *c, const struct catalog_directory *directory)
 {
-	struct reading reading = {.op = c->op};
+	struct reading reading = { .op = c->op };
 	const struct source_reader reader = { .skipped = on_skipped, .arg = &reading };
-	struct source_summary summary = {0};
+	struct source_summary summary = { 0 };
 	struct source_rules *rules;
 	int rc = source_rules_make(c->op, directory, &rules);
 
@@ -327,7 +327,7 @@ history_body(struct op *op, void *arg)
 static void
 look_at_history(struct check *c, const struct catalog_directory *directory)
 {
-	struct history h = {.directory_id = directory->id};
+	struct history h = { .directory_id = directory->id };
 	const char *name = directory->body->name;
 	int64_t late_ms = c->op->config->sync_interval * 1000 * LATE_FACTOR, age_ms;
 	char text[TIME_TEXT_BYTES];

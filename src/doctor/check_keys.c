@@ -9,7 +9,7 @@
 #include "people/catalog.h"
 #include "people/keyring.h"
 
-static const char *const algorithms[] = {"ES256", "RS256"};
+static const char *const algorithms[] = { "ES256", "RS256" };
 
 static void
 look_at_passwords(struct check *c)

@@ -38,7 +38,7 @@ static const struct row {
 	int seconds;
 	void (*run)(struct check *c);
 } rows[] = {
-#define CHECK(id, needs, seconds, text) {{#id, text}, NEED_##needs, seconds, check_##id},
+#define CHECK(id, needs, seconds, text) { { #id, text }, NEED_##needs, seconds, check_##id },
 #include "tables/checks.def"
 #undef CHECK
 };
@@ -56,7 +56,7 @@ add(struct doctor *d, enum doctor_verdict verdict, const char *subject, const ch
 		d->v = larger;
 		d->room = 2 * d->room + 16;
 	}
-	d->v[d->n++] = (struct doctor_finding){d->check->name, op_strdup(d->op, subject), verdict, what, op_strdup(d->op, mend)};
+	d->v[d->n++] = (struct doctor_finding){ d->check->name, op_strdup(d->op, subject), verdict, what, op_strdup(d->op, mend) };
 	if (d->options->on_finding)
 		d->options->on_finding(&d->v[d->n - 1], d->options->arg);
 }
@@ -205,8 +205,8 @@ public_name(struct op *op, const char *id)
 static void
 run_row(struct doctor *d, const struct row *row)
 {
-	const struct doctor_check check = {public_name(d->op, row->check.name), row->check.text};
-	struct check c = {.doctor = d, .file = d->options->config_file};
+	const struct doctor_check check = { public_name(d->op, row->check.name), row->check.text };
+	struct check c = { .doctor = d, .file = d->options->config_file };
 
 	d->check = &check;
 	if (d->options->on_begin)
@@ -262,7 +262,7 @@ report_of(const struct doctor *d)
 {
 	struct doctor_report *report = op_alloc(d->op, sizeof(*report));
 
-	*report = (struct doctor_report){.v = d->v, .n = d->n, .worst = DOCTOR_OK};
+	*report = (struct doctor_report){ .v = d->v, .n = d->n, .worst = DOCTOR_OK };
 	for (size_t i = 0; i < d->n; i++) {
 		report->n_warnings += d->v[i].verdict == DOCTOR_WARNING;
 		report->n_problems += d->v[i].verdict == DOCTOR_PROBLEM;
@@ -276,7 +276,7 @@ report_of(const struct doctor *d)
 int
 doctor_run(struct op *op, const struct doctor_options *options, const struct doctor_report **ret)
 {
-	struct doctor d = {.op = op, .options = options};
+	struct doctor d = { .op = op, .options = options };
 	int rc = check_names(op, options);
 
 	if (rc)
@@ -296,7 +296,7 @@ doctor_checks(struct op *op, size_t *ret_n)
 	struct doctor_check *checks = op_alloc(op, sizeof(*checks) * countof(rows));
 
 	for (size_t i = 0; i < countof(rows); i++)
-		checks[i] = (struct doctor_check){public_name(op, rows[i].check.name), rows[i].check.text};
+		checks[i] = (struct doctor_check){ public_name(op, rows[i].check.name), rows[i].check.text };
 	*ret_n = countof(rows);
 	return checks;
 }

@@ -10,7 +10,7 @@
 const char *
 bytes_text(struct op *op, int64_t bytes)
 {
-	static const char *const units[] = {"bytes", "KB", "MB", "GB", "TB"};
+	static const char *const units[] = { "bytes", "KB", "MB", "GB", "TB" };
 	int64_t tenths = bytes * 10;
 	size_t unit = 0;
 
@@ -32,10 +32,10 @@ length_text(struct op *op, int64_t ms)
 		int64_t ms;
 		const char *one, *many;
 	} units[] = {
-	    {DAY_MS, "day", "days"},
-	    {3600000, "hour", "hours"},
-	    {60000, "minute", "minutes"},
-	    {1000, "second", "seconds"},
+	    { DAY_MS, "day", "days" },
+	    { 3600000, "hour", "hours" },
+	    { 60000, "minute", "minutes" },
+	    { 1000, "second", "seconds" },
 	};
 	size_t i = 0;
 	int64_t n;

@@ -192,9 +192,9 @@ probe_http(struct op *op, const char *host, int port, const char *path, int *ret
 int
 probe_unix(struct op *op, const char *path, int *ret_pid)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), cause;
-	struct ucred peer = {0};
+	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
 
 	*ret_pid = 0;
@@ -267,7 +267,7 @@ talk(struct op *op, int fd, const char *host, struct probe_mail *ret)
 		return rc;
 	rc = say(op, fd, "STARTTLS\r\n");
 	if (!rc)
-		rc = reply_of(op, fd, "", &code, &(bool){false}, &first);
+		rc = reply_of(op, fd, "", &code, &(bool){ false }, &first);
 	if (!rc && code != 220)
 		return op_fail(op, ERR_MALFORMED, "the mail server offers STARTTLS and refuses it with: %s", first);
 	return rc ? rc : ldap_peek_at(op, fd, host, NULL, until_of(op), &ret->tls);
@@ -278,7 +278,7 @@ probe_mail(struct op *op, const char *host, int port, struct probe_mail *ret)
 {
 	int fd, rc = dial_tcp(op, host, port, &fd);
 
-	*ret = (struct probe_mail){0};
+	*ret = (struct probe_mail){ 0 };
 	if (rc)
 		return rc;
 	if (port == PORT_SMTPS) {

@@ -121,11 +121,11 @@ fill_app(struct op *op, struct catalog_app *out, const struct object *object, co
 static void
 make_room(struct snapshot *s, const struct object *objects, size_t n, void **ret_lists)
 {
-	static const size_t sizes[OBJECT_KINDS] = {[OBJECT_ROLE] = sizeof(struct catalog_role),
+	static const size_t sizes[OBJECT_KINDS] = { [OBJECT_ROLE] = sizeof(struct catalog_role),
 	    [OBJECT_LOCATION] = sizeof(struct catalog_location),
 	    [OBJECT_DIRECTORY] = sizeof(struct catalog_directory),
 	    [OBJECT_RULE] = sizeof(struct catalog_rule),
-	    [OBJECT_APP] = sizeof(struct catalog_app)};
+	    [OBJECT_APP] = sizeof(struct catalog_app) };
 	size_t count[OBJECT_KINDS] = { 0 };
 
 	for (size_t i = 0; i < n; i++)

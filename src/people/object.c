@@ -514,7 +514,7 @@ secret_body(struct op *op, void *arg)
 	if (work->kind == OBJECT_APP && !strcmp(((const struct shape_app *)object->body)->type, "public"))
 		return op_fail(op, ERR_INVALID, "%s is a public application and has no secret", object->name);
 	return write_secret(
-	    op, &(struct object_change){.kind = work->kind, .id = object->id, .secret = work->secret}, object->name);
+	    op, &(struct object_change){ .kind = work->kind, .id = object->id, .secret = work->secret }, object->name);
 }
 
 int

@@ -137,7 +137,7 @@ view_of(struct op *op, const struct objects_result *result, bool is_applied)
 		if (change->action == OBJECT_UNCHANGED)
 			continue;
 		items[n++] = (struct shape_plan_item){
-		    actions[change->action], object_kind_row(change->kind)->name, item_name(change), fields_of(op, change)};
+		    actions[change->action], object_kind_row(change->kind)->name, item_name(change), fields_of(op, change) };
 		add_note(op, &view->notes, change);
 	}
 	view->applied = is_applied;

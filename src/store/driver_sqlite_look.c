@@ -138,7 +138,7 @@ static void
 quick_check(struct op *op, struct sqlite_db *db, struct db_health *ret)
 {
 	sqlite3 *connection = db->writer.connection;
-	struct line line = {.op = op};
+	struct line line = { .op = op };
 	int code;
 
 	sqlite3_progress_handler(connection, STEPS_BETWEEN_LOOKS, is_over, op);
