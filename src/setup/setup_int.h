@@ -32,6 +32,7 @@ struct setup {
 	uid_t uid;
 	gid_t gid;
 	const struct config *config;    /* once there is one */
+	const char *port;               /* answer of Q_PORT of this run */
 	const char *certificate;        /* answer of Q_CERTIFICATE of this run; NULL when it was not asked */
 	json_t *roles, *locations;      /* those that there are, for checking answers */
 	bool is_synchronised;           /* people are there, and can sign in */

@@ -7,12 +7,17 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "crypt/certificate.h"
 #include "crypt/seal.h"
+#include "net/probe.h"
+
+#define PORT_LOOK_MS 2000
 
 const char *
 config_host(struct setup *s)
@@ -49,18 +54,37 @@ check_host(struct setup *s, const char *answer)
 	return NULL;
 }
 
+/* Told at the question: afterwards it would stand in a configuration that is kept. */
+static const char *
+port_holder(struct setup *s, int port)
+{
+	struct op *op = op_begin(NULL, NULL);
+	const char *holder = NULL;
+
+	op->deadline_ms = time_monotonic_ms() + PORT_LOOK_MS;
+	if (probe_connects(op, "127.0.0.1", port)) {
+		holder = probe_holder(op, port);
+		holder = op_strdup(s->op, holder ? holder : "another program");
+	}
+	op_end(op);
+	return holder;
+}
+
 static const char *
 check_port(struct setup *s, const char *answer)
 {
 	size_t n = strlen(answer);
+	const char *holder;
 	int port = 0;
 
-	(void)s;
 	for (size_t i = 0; i < n && i < 5; i++)
 		port = port * 10 + (answer[i] - '0');
 	if (!n || n > 5 || strspn(answer, "0123456789") != n || port < 1 || port > 65535)
 		return "a port is a number from 1 to 65535";
-	return NULL;
+	if (s->port && atoi(s->port) == port)
+		return "this is the port for people and applications; monitoring needs one of its own";
+	holder = port_holder(s, port);
+	return holder ? op_printf(s->op, "%s uses port %d on this computer; end it, or choose another port", holder, port) : NULL;
 }
 
 static const char *
@@ -136,7 +160,7 @@ static int
 ask_all(struct setup *s, struct answers *a)
 {
 	if (!(a->organisation = ask(s, Q_ORGANISATION, NULL, check_organisation)) ||
-	    !(a->host = ask(s, Q_PUBLIC_NAME, own_name(s), check_host)) || !(a->port = ask(s, Q_PORT, NULL, check_port)) ||
+	    !(a->host = ask(s, Q_PUBLIC_NAME, own_name(s), check_host)) || !(s->port = a->port = ask(s, Q_PORT, NULL, check_port)) ||
 	    !(a->reach = ask(s, Q_REACH, strcmp(a->host, "localhost") ? NULL : "here", NULL)) ||
 	    !(a->ops_port = ask(s, Q_OPS_PORT, NULL, check_port)) || !(a->desk = ask(s, Q_SERVICE_DESK, NULL, check_desk)))
 		return ask_failed(s);
