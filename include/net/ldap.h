@@ -178,6 +178,7 @@ struct ldap_peek {
 	struct ldap_certificate *v;
 	size_t n;
 	const char *problem;            /* why ldap_link_open would not trust it; NULL: it looks good */
+	bool is_unknown;                /* because the authority is not among the trusted ones */
 };
 /* The same with a judgement in words; what may be used is decided by ldap_link_open. */
 int ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *ret) MUST_CHECK;

@@ -22,6 +22,7 @@
 struct probe {
 	const struct shape_directory_new *in;
 	struct ldap_options options;
+	struct ldap_peek seen;
 	struct shape_directory directory;       /* as it will be written */
 	struct shape_directory_probe view;
 	struct shape_probe_person people[PEOPLE_SHOWN];
@@ -52,15 +53,15 @@ day(struct op *op, int64_t time_ms)
 static int
 look_at_certificates(struct op *op, struct probe *probe)
 {
-	struct ldap_certificate *shown;
+	const struct ldap_certificate *shown;
 	struct shape_certificate_view *v;
 	size_t n;
-	int rc = ldap_peek_certificates(op, &probe->options, &shown, &n);
+	int rc = ldap_peek(op, &probe->options, &probe->seen);
 
 	if (rc)
 		return rc;
-	if (n > 16)
-		n = 16;
+	shown = probe->seen.v;
+	n = probe->seen.n < 16 ? probe->seen.n : 16;
 	v = op_alloc(op, (n + 1) * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
 		v[i] = (struct shape_certificate_view){
@@ -83,11 +84,18 @@ refuse_certificate(struct op *op, const struct probe *probe, int rc)
 
 	if (rc != ERR_LDAP_TLS || !probe->view.certificates.n)
 		return rc;
-	buf_printf(&text, "%s; the server showed:", op_failure(op));
+	if (probe->seen.problem)
+		buf_printf(&text, "no secure connection to %s: %s; the server showed:", probe->options.url, probe->seen.problem);
+	else
+		buf_printf(&text, "%s; the server showed:", op_failure(op));
 	for (size_t i = 0; i < probe->view.certificates.n; i++)
 		buf_printf(&text, "\n  %s, signed by %s, until %s, SHA-256 %s", v[i].subject, v[i].issuer, day(op, v[i].until),
 		    v[i].sha256);
-	buf_add(&text, "\ngive the certificate of its CA with --ca FILE");
+	if (probe->seen.is_unknown)
+		buf_printf(&text, "\n%s", probe->options.ca_pem ? "the file of --ca does not hold that CA: give its certificate" :
+		    "give the certificate of that CA with --ca FILE");
+	else
+		buf_add(&text, "\nlet the server show a good certificate with the name that stands in the address");
 	op_forgive(op);
 	return op_fail(op, rc, "%s", text.text);
 }

@@ -78,8 +78,10 @@ look_at_ends(struct check *c, const char *name, const struct ldap_certificate *s
 }
 
 static void
-refused_certificate(struct check *c, const char *name, const struct ldap_certificate *shown, size_t n)
+refused_certificate(struct check *c, const char *name, const struct ldap_peek *seen)
 {
+	const struct ldap_certificate *shown = seen->v;
+	const size_t n = seen->n;
 	struct buf text = buf_in(c->op->mem);
 	char day[TIME_TEXT_BYTES];
 
@@ -87,9 +89,11 @@ refused_certificate(struct check *c, const char *name, const struct ldap_certifi
 		buf_printf(&text, "%s%s signed by %s, until %.10s", i ? "; " : "", shown[i].subject, shown[i].issuer,
 		    time_text(shown[i].not_after_ms, day));
 	check_bad(c, name,
-	    "give the directory the certificate of the CA that signed it (key \"ca\"), or have the server's certificate renewed "
-	    "with its name in it",
-	    "%s; the server shows: %s", op_failure(c->op), n ? text.text : "nothing");
+	    seen->problem && !seen->is_unknown
+		? "have the server's certificate renewed, with the name that stands in the directory's url"
+		: "give the directory the certificate of the CA that signed it (key \"ca\"), or have the server's certificate "
+		  "renewed with its name in it",
+	    "%s; the server shows: %s", seen->problem ? seen->problem : op_failure(c->op), n ? text.text : "nothing");
 	op_forgive(c->op);
 }
 
@@ -97,21 +101,20 @@ static bool
 can_trust(struct check *c, const struct catalog_directory *directory)
 {
 	const struct ldap_options options = options_of(c, directory);
-	struct ldap_certificate *shown = NULL;
+	struct ldap_peek seen = {0};
 	struct ldap_link *link;
-	size_t n = 0;
 
-	if (ldap_peek_certificates(c->op, &options, &shown, &n)) {
+	if (ldap_peek(c->op, &options, &seen)) {
 		check_failed(c, directory->body->name, "look at the server's TLS: openssl s_client -connect HOST:PORT");
 		return false;
 	}
 	op_touch(c->op);
 	if (ldap_link_open(c->op, &options, &link)) {
-		refused_certificate(c, directory->body->name, shown, n);
+		refused_certificate(c, directory->body->name, &seen);
 		return false;
 	}
 	ldap_link_close(link);
-	look_at_ends(c, directory->body->name, shown, n);
+	look_at_ends(c, directory->body->name, seen.v, seen.n);
 	return true;
 }
 

@@ -116,6 +116,15 @@ ldap_link_result(struct op *op, struct ldap_link *link, int message_id, int *ret
 }
 
 int
+ldap_fail_at(struct op *op, int rc, const char *url, const char *hint)
+{
+	const char *why = op_strdup(op, op_failure(op));
+
+	op_forgive(op);
+	return op_fail(op, rc, "%s: %s%s%s", url, why, *hint ? "; " : "", hint);
+}
+
+int
 ldap_dial(struct op *op, const struct ldap_options *options, int64_t deadline_ms, int *ret_fd, char **ret_host)
 {
 	int64_t whole = op->deadline_ms;
@@ -136,6 +145,8 @@ ldap_dial(struct op *op, const struct ldap_options *options, int64_t deadline_ms
 	if (rc) {
 		close(*ret_fd);
 		*ret_fd = -1;
+		rc = ldap_fail_at(op, rc, options->url, rc == ERR_UNREACHABLE ?
+		    "StartTLS belongs to the port of plain LDAP (389); where LDAPS is spoken (636) write ldaps://" : "");
 	}
 	return rc;
 }
@@ -221,7 +232,8 @@ fail_tls(struct op *op, struct ldap_link *link, const char *url, int code)
 	if (link->io.has_timed_out)
 		return op_fail(op, ERR_DEADLINE, "%s did not finish the TLS handshake in time", url);
 	ldap_get_option(link->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &words);
-	rc = op_fail(op, ERR_LDAP_TLS, "no secure connection to %s: %s", url, tls_words(op, words, code));
+	rc = op_fail(op, ERR_LDAP_TLS, "no secure connection to %s: %s%s", url, tls_words(op, words, code),
+	    strstr(url, "://localhost") ? " (for localhost it must name this computer)" : "");
 	ldap_memfree(words);
 	return rc;
 }

@@ -60,6 +60,8 @@ int ldap_link_fail(struct op *op, struct ldap_link *link, int code, const char *
 /* The next message of an exchange; 0 and the message, or a failure. */
 int ldap_link_result(struct op *op, struct ldap_link *link, int message_id, int *ret_type, LDAPMessage **ret);
 /* The server's words, cut at 200 bytes, made printable; "" when none. */
+/* Fails anew: the op's failure with the address before it, and how to mend it ("": nobody knows). */
+int ldap_fail_at(struct op *op, int rc, const char *url, const char *hint) MUST_CHECK;
 const char *ldap_words(struct op *op, const char *diagnostic);
 
 /* ldap_peek over a socket that is connected and about to speak TLS; it stays open. */

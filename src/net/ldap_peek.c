@@ -137,9 +137,16 @@ read_chain(struct op *op, gnutls_session_t session, struct ldap_certificate **re
 	return rc;
 }
 
+static const char *
+unknown_signer(struct op *op, const struct ldap_certificate *last, bool *ret_is_unknown)
+{
+	*ret_is_unknown = true;
+	return op_printf(op, "its certificate leads to \"%s\", which is not trusted here", last->issuer);
+}
+
 /* What is wrong with the chain for this host, in words; NULL when nothing is.  RFC 5280 6, RFC 6125 6. */
 static const char *
-chain_problem(struct op *op, gnutls_session_t session, const char *host, const struct ldap_peek *seen)
+chain_problem(struct op *op, gnutls_session_t session, const char *host, const struct ldap_peek *seen, bool *ret_is_unknown)
 {
 	const struct ldap_certificate *leaf = &seen->v[0], *last = &seen->v[seen->n - 1];
 	char day[TIME_TEXT_BYTES];
@@ -153,7 +160,7 @@ chain_problem(struct op *op, gnutls_session_t session, const char *host, const s
 	if (status & GNUTLS_CERT_NOT_ACTIVATED)
 		return "a certificate of its chain is not good yet; compare the clocks of both computers";
 	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
-		return op_printf(op, "its certificate leads to \"%s\", which is not trusted here", last->issuer);
+		return unknown_signer(op, last, ret_is_unknown);
 	if (status & GNUTLS_CERT_UNEXPECTED_OWNER)
 		return op_printf(op, "its certificate is made for %s and not for %s", *leaf->names ? leaf->names : "no host", host);
 	if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
@@ -179,7 +186,7 @@ look(struct op *op, gnutls_session_t session, int fd, const char *host, int64_t 
 	if (!rc)
 		rc = read_chain(op, session, &ret->v, &ret->n);
 	if (!rc)
-		ret->problem = chain_problem(op, session, host, ret);
+		ret->problem = chain_problem(op, session, host, ret, &ret->is_unknown);
 	return rc;
 }
 
@@ -231,6 +238,9 @@ ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *r
 		return rc;
 	rc = ldap_peek_at(op, fd, host, options->ca_pem, deadline_ms, ret);
 	close(fd);
+	if (rc == ERR_LDAP_TLS)
+		rc = ldap_fail_at(op, rc, options->url, options->tls == LDAP_TLS_START ? "look at the server's TLS" :
+		    "ldaps:// belongs to the port of LDAPS (636); where plain LDAP is spoken (389) use StartTLS");
 	return rc;
 }
 

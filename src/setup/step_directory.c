@@ -136,6 +136,19 @@ shown_pem(struct setup *s, const json_t *list, const char *digits)
 	return NULL;
 }
 
+/* NULL after a message: then another address may be given. */
+static const char *
+ca_text(struct setup *s, const char *file)
+{
+	const char *text = file_text(s, file);
+
+	if (!text || strstr(text, "-----BEGIN CERTIFICATE-----"))
+		return text;
+	say_problem(s, "%s holds no certificate in PEM (a text that begins with -----BEGIN CERTIFICATE-----).  Of a file in DER "
+	    "makes one: openssl x509 -inform der -in FILE -out ca.pem", file);
+	return NULL;
+}
+
 /* Something to trust from the person; *ret_again: he wants to give another address. */
 static int
 ask_trust(struct setup *s, struct server *server, bool *ret_again)
@@ -154,7 +167,7 @@ ask_trust(struct setup *s, struct server *server, bool *ret_again)
 		return ask_failed(s);
 	*ret_again = !*answer;
 	if (*answer == '/')
-		server->ca = file_text(s, answer);
+		server->ca = ca_text(s, answer);
 	else if (*answer)
 		server->ca = shown_pem(s, list, digits_of(s, answer));
 	*ret_again = *ret_again || !server->ca;
