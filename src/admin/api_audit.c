@@ -8,6 +8,7 @@
 #include "api_int.h"
 #include "audit/audit.h"
 #include "base/json.h"
+#include "base/network.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "base/uuid.h"
@@ -77,6 +78,23 @@ name_of(struct op *op, const struct names *names, const char *id)
 	return id ? object_name(catalog_get(op), id) : NULL;
 }
 
+/* Facts hold ids, because names change; who reads them wants to see a name. */
+static json_t *
+fact_names(struct op *op, const json_t *facts)
+{
+	const struct catalog_snapshot *catalog = catalog_get(op);
+	json_t *names = json_own(op, json_object()), *value;
+	const char *fact;
+
+	json_object_foreach((json_t *)(uintptr_t)facts, fact, value) {
+		const char *id = json_string_value(value), *name = id && uuid_is_valid(id) ? object_name(catalog, id) : NULL;
+
+		if (name)
+			json_object_set_new(names, fact, json_string(name));
+	}
+	return json_object_size(names) ? names : NULL;
+}
+
 /* What stands in clear beside the row; a commitment without its clear text was erased. */
 static int
 view_personal(struct op *op, const struct audit_row *row, const json_t *canonical, struct shape_audit_view *view)
@@ -128,6 +146,7 @@ view(struct op *op, const struct audit_row *row, const struct names *names, stru
 	    .request = row->request_id,
 	    .facts = json_object_get(canonical, "facts"),
 	};
+	ret->fact_names = fact_names(op, ret->facts);
 	return view_personal(op, row, canonical, ret);
 }
 
@@ -218,6 +237,22 @@ check_event(struct op *op, const char *event)
 	    op, ERR_INVALID, "there is no event %s%s%s%s", event, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+/* As the log writes it; what is none would look like a machine that never came. */
+static int
+read_address(struct op *op, const char **address)
+{
+	char *text = op_alloc(op, ADDRESS_TEXT_BYTES);
+	struct address read;
+
+	if (!*address || !strcmp(*address, "unix"))
+		return 0;
+	if (!address_read(*address, &read))
+		return op_fail(
+		    op, ERR_INVALID, "address must be one network address like 192.0.2.7 or 2001:db8::1, or unix (the command line)");
+	*address = address_text(&read, text);
+	return 0;
+}
+
 static int
 read_filter(struct op *op, const struct request *request, struct page *page)
 {
@@ -242,6 +277,10 @@ read_filter(struct op *op, const struct request *request, struct page *page)
 		rc = read_time(op, request, "from", &page->filter.from_ms);
 	if (!rc)
 		rc = read_time(op, request, "to", &page->filter.to_ms);
+	if (!rc)
+		rc = read_address(op, &page->filter.address);
+	if (!rc && page->filter.from_ms && page->filter.to_ms && page->filter.to_ms <= page->filter.from_ms)
+		return op_fail(op, ERR_INVALID, "from must be before to (a date alone means its first moment, in UTC)");
 	return rc;
 }
 

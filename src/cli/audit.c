@@ -33,14 +33,17 @@ shown(struct cli *cli, const json_t *item, const char *name, const char *instead
 }
 
 static void
-add_members(struct cli *cli, struct buf *out, const json_t *object)
+add_members(struct cli *cli, struct buf *out, const json_t *object, const json_t *names)
 {
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)object, name, value)
-		buf_printf(out, "  %s=%s", clean_text(cli->op, name),
-		    json_is_string(value) ? clean_text(cli->op, json_string_value(value)) : "(erased)");
+	json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+		const char *known = json_get_text(names, name);
+		const char *text = known ? known : json_string_value(value);
+
+		buf_printf(out, "  %s=%s", clean_text(cli->op, name), text ? clean_text(cli->op, text) : "(erased)");
+	}
 }
 
 static void
@@ -56,8 +59,8 @@ print_row(struct cli *cli, const json_t *item)
 		buf_printf(&out, " -> %s", target);
 	if (address)
 		buf_printf(&out, "  from %s", address);
-	add_members(cli, &out, json_object_get(item, "personal"));
-	add_members(cli, &out, json_object_get(item, "facts"));
+	add_members(cli, &out, json_object_get(item, "personal"), NULL);
+	add_members(cli, &out, json_object_get(item, "facts"), json_object_get(item, "fact_names"));
 	printf("%s  request=%s\n", out.text, request ? request : "");
 }
 
@@ -67,6 +70,9 @@ view_audit(struct cli *cli, const json_t *answer)
 	json_t *item;
 	size_t i;
 
+	/* so that a name that was mistyped does not look like somebody who did nothing */
+	if (!json_array_size(json_object_get(answer, "items")))
+		fputs("no row of the audit log fits\n", stderr);
 	json_array_foreach(json_object_get(answer, "items"), i, item)
 		print_row(cli, item);
 }
@@ -152,11 +158,17 @@ show_end(struct cli *cli, struct stream *stream)
 	const json_t *items;
 	int rc;
 
+	if (lines && (strspn(lines, "0123456789") != strlen(lines) || strlen(lines) > 4 || atoi(lines) < 1 || atoi(lines) > 1000)) {
+		fputs("keyward: -n must be a number from 1 to 1000\nsee: keyward audit tail --help\n", stderr);
+		return EXIT_USAGE;
+	}
 	json_object_set_new(cli->query, "limit", json_string(lines ? lines : TAIL_PRESET));
 	rc = client_call(cli, "GET", cli->path, cli->query, NULL, &answer);
 	if (rc)
 		return rc;
 	items = json_object_get(answer.json, "items");
+	if (!json_array_size(items) && !cli->is_json)
+		fputs("no row of the audit log fits\n", stderr);
 	for (size_t i = json_array_size(items); i-- > 0 && !rc;) {
 		const json_t *item = json_array_get(items, i);
 		const char *id = json_get_text(item, "id");
@@ -234,7 +246,10 @@ static int
 failed(const struct export *export, const struct cli *cli)
 {
 	(void)export;
-	fprintf(stderr, "keyward: %s: %s\n", cli->file ? cli->file : "standard output", strerror(errno));
+	int cause = errno;
+
+	fprintf(stderr, "keyward: %s: %s%s\n", cli->file ? cli->file : "standard output", strerror(cause),
+	    cause == EEXIST ? "; an export replaces no file: name another one" : "");
 	return EXIT_FAILED;
 }
 
