@@ -93,13 +93,22 @@ class Service:
     """One of the example services, running."""
 
     def __init__(self, stage, name, command, **env):
-        self.name, self.log = name, stage.path(f"{name}.log")
+        self.name, self.log, self.command, self.env = name, stage.path(f"{name}.log"), command, {**os.environ, "PORT": "0", **env}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                             env={**os.environ, "PORT": "0", **{k: v for k, v in env.items() if v is not None}})
         atexit.register(self.stop)
         self.url = self._wait()
         self.browser = Browser()
+
+    def starts_without(self, variable):
+        """Whether another one runs when a variable that it needs is empty."""
+        try:
+            done = subprocess.run(self.command, env={**{k: v for k, v in self.env.items() if v is not None}, variable: ""}, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False)
+        except subprocess.TimeoutExpired:
+            return True
+        return done.returncode == 0
 
     def text(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:

@@ -143,7 +143,8 @@ main(void)
 	sigset_t ends;
 	int got;
 
-	if (!service.issuer || !service.audience) {
+	/* empty is not set: what is compared with nothing is not compared */
+	if (!service.issuer || !*service.issuer || !service.audience || !*service.audience) {
 		fprintf(stderr, "service: ISSUER and AUDIENCE must be set\n");
 		return 2;
 	}

@@ -149,6 +149,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def main():
     env = os.environ
+    # empty is not set: what is compared with nothing is not compared
+    if not env.get("ISSUER") or not env.get("AUDIENCE"):
+        sys.exit("service: ISSUER and AUDIENCE must be set")
     keys = Keys(env.get("KEYS_URL") or env["ISSUER"] + "/oauth2/jwks", env.get("CA_FILE"))
     Handler.tokens = Tokens(env["ISSUER"], env["AUDIENCE"], keys)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(env.get("PORT", "8080"))), Handler)
