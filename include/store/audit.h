@@ -24,7 +24,10 @@ struct audit_personal_row {
 	const char *value;
 };
 
-/* Inside db_run: one row and what is personal in it. */
+/*
+ * Inside db_run: one row and what is personal in it, to be written with the others of the body, at its end at the latest.  Names of events and fields, the
+ * request's id and the canonical text stay the caller's until then; the rest is copied.
+ */
 int db_audit_create(struct op *op, const struct audit_row *row, const struct audit_personal_row *personal, size_t n) MUST_CHECK;
 
 /* What a row must be; NULL: anything. */

@@ -37,10 +37,7 @@ struct sql {
 } __attribute__((aligned(32)));
 #define SQL_DEFINE(name, text) \
 	static const struct sql name __attribute__((section("kw_sql"), used)) = { #name, text, false }
-/*
- * An UPDATE whose conditions must hold.  Nobody asks how many rows it touched, so that on PostgreSQL nobody waits for it: the transaction
- * fails, at the latest at its commit, and nothing of it has happened.
- */
+/* An UPDATE whose conditions must hold: nobody waits for its count, the transaction fails instead, at the latest at its commit. */
 #define SQL_DEFINE_MUST(name, text) \
 	static const struct sql name __attribute__((section("kw_sql"), used)) = { #name, text, true }
 
@@ -170,12 +167,16 @@ bool db_is_inside(const struct op *op);
  */
 void db_on_commit(struct op *op, void (*effect)(struct op *op, void *arg), void *arg);
 
+/*
+ * Memory, zeros at first, for what a body writes in one go: write(op, memory) runs once at the end of the body, unless that failed.
+ * The same memory for the same write.
+ */
+void *db_gather(struct op *op, int (*write)(struct op *op, void *memory), size_t size);
+
 /* One statement without rows; *ret_changed (may be NULL, and is with SQL_DEFINE_MUST) is the number of rows it touched. */
 int db_exec(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, int64_t *ret_changed) MUST_CHECK;
-/*
- * One statement with rows: db_next gives 1 for a row, 0 for the end, negative for a failure, of the statement itself as well.
- * db_end always.  Several that are asked before the first is read make one journey to a server.
- */
+/* One statement with rows: db_next gives 1 for a row, 0 for the end, negative for a failure, of the statement itself as well.
+ * db_end always.  Several that are asked before the first is read make one journey to a server. */
 int db_query(struct op *op, const struct sql *sql, const struct db_value *args, size_t n, struct db_rows **ret) MUST_CHECK;
 int db_next(struct db_rows *rows) MUST_CHECK;
 /* Gives the statement back; returns rc if it is negative, else 0.  NULL is fine. */

@@ -309,6 +309,8 @@ run_marked(struct op *op, struct db_txn *txn, enum run_kind kind, int (*body)(st
 	txn->is_conditional = kind == RUN_CONDITIONAL;
 	op->txn = txn;
 	rc = body(op, arg);
+	for (struct db_gathering *g = txn->gatherings; g && !rc; g = g->next)
+		rc = g->write(op, g->memory);
 	assert(rc || !txn->open_rows);
 	effects = txn->effects;
 	op->txn = NULL;
@@ -424,6 +426,22 @@ db_on_commit(struct op *op, void (*run_effect)(struct op *, void *), void *arg)
 	assert(op->txn && op->txn->is_write);
 	*effect = (struct db_effect){ op->txn->effects, run_effect, arg };
 	op->txn->effects = effect;
+}
+
+void *
+db_gather(struct op *op, int (*write)(struct op *op, void *memory), size_t size)
+{
+	struct db_gathering *g = op->txn->gatherings;
+
+	assert(op->txn->is_write);
+	while (g && g->write != write)
+		g = g->next;
+	if (!g) {
+		g = op_alloc(op, sizeof(*g));
+		*g = (struct db_gathering){ op->txn->gatherings, write, op_alloc(op, size) };
+		op->txn->gatherings = g;
+	}
+	return g->memory;
 }
 
 int

@@ -18,6 +18,13 @@ struct db_effect {
 	void *arg;
 };
 
+/* What the body gathers to write at its end. */
+struct db_gathering {
+	struct db_gathering *next;
+	int (*write)(struct op *op, void *memory);
+	void *memory;
+};
+
 /* Head of every engine's transaction. */
 struct db_txn {
 	struct db *db;
@@ -25,6 +32,7 @@ struct db_txn {
 	bool is_conditional;            /* db_run_conditional; set before its first statement */
 	int open_rows;                  /* queries not yet ended */
 	struct db_effect *effects;      /* newest first */
+	struct db_gathering *gatherings;
 };
 
 /* Head of every engine's rows. */

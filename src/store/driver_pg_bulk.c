@@ -356,10 +356,10 @@ pg_put_many(struct op *op, struct db_txn *head, const struct sql *sql, const str
 	struct pg_bulk *bulk;
 	int rc;
 
-	if (txn->is_failed || pg_flush(op, txn, NULL))
-		return txn->retry;
 	if (in->rows < ROWS_LEAST)
 		return db_put_each(op, sql, in);
+	if (txn->is_failed || pg_flush(op, txn, NULL))
+		return txn->retry;
 	rc = find_bulk(op, txn, sql, in->columns, &bulk);
 	if (rc)
 		return rc;

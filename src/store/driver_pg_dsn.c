@@ -23,7 +23,8 @@
 static const char session_options[] =
     "-c default_transaction_isolation=serializable -c default_transaction_read_only=off -c lock_timeout=1500"
     " -c statement_timeout=65000 -c idle_in_transaction_session_timeout=65000 -c client_connection_check_interval=1000"
-    " -c bytea_output=hex -c enable_seqscan=off -c jit=off -c search_path=public -c client_min_messages=warning";
+    " -c bytea_output=hex -c enable_seqscan=off -c jit=off -c default_statistics_target=20"
+    " -c search_path=public -c client_min_messages=warning";
 
 struct options {
 	const char *names[OPTIONS_MAX], *values[OPTIONS_MAX];

@@ -139,6 +139,66 @@ Test(driver, one_statement_may_be_open_twice)
 	op_end(op);
 }
 
+/* ---- what a body writes in one go ---- */
+
+struct names {
+	const char *v[4];
+	size_t n;
+};
+
+static int
+write_names(struct op *op, void *memory)
+{
+	const struct names *names = memory;
+	int rc = 0;
+
+	cr_expect(db_is_inside(op));
+	for (size_t i = 0; i < names->n && !rc; i++)
+		rc = db_exec(op, &test_put, ARGS(TEXT_(names->v[i]), TEXT_("gathered")), NULL);
+	return rc;
+}
+
+static int
+gather(struct op *op, void *arg)
+{
+	struct pair *pair = arg;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct names *names = db_gather(op, write_names, sizeof(*names));
+
+		cr_expect_eq(names->n, i, "the same memory, zeros at first");
+		names->v[names->n++] = i ? "second" : pair->name;
+	}
+	db_on_commit(op, count_effect, pair);
+	return pair->rc;
+}
+
+Test(driver, what_a_body_gathers_is_written_with_it_or_not_at_all)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct pair fails = { "first", NULL, ERR_CONFLICT, 0 }, good = { "first", NULL, 0, 0 }, second = { "second", NULL, 0, 0 };
+
+	cr_assert_eq(db_run(op, gather, &fails), ERR_CONFLICT);
+	op_forgive(op);
+	cr_assert_eq(db_read(op, get, &good), 0);
+	cr_expect_null(good.value, "the body failed");
+	good.name = "first";
+	cr_assert_eq(db_run(op, gather, &good), 0, "%s", op_failure(op));
+	cr_assert_eq(good.effects, 1);
+	cr_assert_eq(db_read(op, get, &good), 0);
+	cr_expect_str_eq(good.value, "gathered");
+	/* the writing fails: "second" is there already */
+	fails = (struct pair){ "third", NULL, 0, 0 };
+	cr_expect_eq(db_run(op, gather, &fails), ERR_CONFLICT);
+	cr_expect_eq(fails.effects, 0);
+	op_forgive(op);
+	cr_assert_eq(db_read(op, get, &fails), 0);
+	cr_expect_null(fails.value);
+	cr_assert_eq(db_read(op, get, &second), 0);
+	cr_expect_str_eq(second.value, "gathered");
+	op_end(op);
+}
+
 /* What must change, and something else behind it. */
 static int
 must_then_put(struct op *op, void *arg)
