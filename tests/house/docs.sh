@@ -17,6 +17,11 @@ missing=$(cd "$abs_srcdir" && cat README doc/*.md contrib/*/README | grep -oE '(
 done)
 found_none "documents name files that exist" "$missing"
 
+untold=$("$abs_builddir/keywardd" --help | grep -oE -- '--?[a-z]+' | sort -u | while read -r option; do
+  tr -d '\\' <"$abs_srcdir/doc/keywardd.8" | grep -qF -- "$option" || echo "$option"
+done)
+found_none "keywardd(8) has every option of keywardd --help" "$untold"
+
 help() { "$abs_builddir/keyward" "$@" --help; }
 wide=$({ help; help | sed -n '/^commands:/,/^$/s/^  \([a-z ]*[a-z]\)  .*/\1/p' | while read -r words; do
   # shellcheck disable=SC2086
