@@ -49,12 +49,11 @@ int db_authorization_use_code(struct op *op, const char *id, const char *app_id,
     int64_t refresh_until_ms) MUST_CHECK;
 /* Rotates: number seq becomes seq + 1, if seq is the good one and nothing has ended.  ERR_STALE as above. */
 int db_authorization_refresh(struct op *op, const char *id, const char *app_id, int64_t seq, int64_t refresh_until_ms) MUST_CHECK;
-/* Ends one, all of a session, all of a person.  The count (may be NULL) leaves out what had ended before. */
+/* Ends one, all of a session.  The count (may be NULL) leaves out what had ended before. */
 int db_authorization_end(struct op *op, const char *id, const char *why, int64_t *ret_count) MUST_CHECK;
 int db_authorization_end_session(struct op *op, const char *session_id, const char *why, int64_t *ret_count) MUST_CHECK;
 /* What is not ended of one session goes on under another of the same person. */
 int db_authorization_move(struct op *op, const char *from_session, const char *to_session, const char *user_id) MUST_CHECK;
-int db_authorization_end_user(struct op *op, const char *user_id, const char *why, int64_t *ret_count) MUST_CHECK;
 /* Removes rows whose absolute end lies before before_ms, at most limit of them. */
 int db_authorization_purge(struct op *op, int64_t before_ms, int64_t limit, int64_t *ret_count) MUST_CHECK;
 

@@ -133,7 +133,7 @@ authorization_end(struct op *op, const char *id, const char *user_id, const char
 struct refusal {
 	const struct single_use *single;
 	void *arg;
-	bool is_reuse;
+	enum single_use_end end;
 };
 
 static int
@@ -141,24 +141,29 @@ refuse(struct op *op, void *arg)
 {
 	struct refusal *refusal = arg;
 
-	refusal->is_reuse = false;
-	return refusal->single->refuse(op, refusal->arg, &refusal->is_reuse);
+	refusal->end = SINGLE_USE_OVER;
+	return refusal->single->refuse(op, refusal->arg, &refusal->end);
 }
 
 int
 single_use_finish(struct op *op, const struct single_use *single, void *arg)
 {
-	struct refusal refusal = { single, arg, false };
-	/* Whoever ends a person, session or application ends its authorizations: the row that the conditional update changes. */
-	int rc = db_run_conditional(op, single->use, arg);
+	struct refusal refusal = { single, arg, SINGLE_USE_OVER };
 
-	if (rc != ERR_STALE)
-		return rc;
-	op_forgive(op);
-	rc = db_run(op, refuse, &refusal);
-	if (rc)
-		return rc;
-	if (refusal.is_reuse)
+	for (int tries = 0; tries < 2; tries++) {
+		/* Whoever ends a person, session or application ends its authorizations: the row that the conditional update changes. */
+		int rc = db_run_conditional(op, single->use, arg);
+
+		if (rc != ERR_STALE)
+			return rc;
+		op_forgive(op);
+		rc = db_run(op, refuse, &refusal);
+		if (rc)
+			return rc;
+		if (refusal.end != SINGLE_USE_GOOD)
+			break;
+	}
+	if (refusal.end == SINGLE_USE_REUSED)
 		metric_add(METRIC_token_reuse_total, 1);
-	return op_fail(op, ERR_INVALID_GRANT, "%s", refusal.is_reuse ? single->reused : single->over);
+	return op_fail(op, ERR_INVALID_GRANT, "%s", refusal.end == SINGLE_USE_REUSED ? single->reused : single->over);
 }

@@ -84,12 +84,19 @@ bool authorization_is_alive(const struct op *op, const struct authorization *a);
  */
 int64_t refresh_until(const struct op *op, const struct authorization *a);
 
+/* Why a thing that is good once was not: by what the database says behind the refusal. */
+enum single_use_end {
+	SINGLE_USE_OVER,
+	SINGLE_USE_REUSED,
+	SINGLE_USE_GOOD,                /* it is good: its session moved at that very moment, and the update saw neither place */
+};
+
 /* A thing that is good once. */
 struct single_use {
 	/* Uses it up: its one conditional update gives ERR_STALE when it is not good (any more). */
 	int (*use)(struct op *op, void *arg);
-	/* Why not: *ret_is_reuse when it had been used before; ends what hangs on it then. */
-	int (*refuse)(struct op *op, void *arg, bool *ret_is_reuse);
+	/* Why not; ends what hangs on it when it was used before. */
+	int (*refuse)(struct op *op, void *arg, enum single_use_end *ret);
 	const char *reused, *over;      /* sentences */
 };
 /*

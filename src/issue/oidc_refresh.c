@@ -46,15 +46,17 @@ rotate(struct op *op, void *arg)
 
 /* RFC 9700 4.14.2: an older number of this authorization is a copy in wrong hands, or the right one after theirs. */
 static int
-refuse_refresh(struct op *op, void *arg, bool *ret_is_reuse)
+refuse_refresh(struct op *op, void *arg, enum single_use_end *ret)
 {
 	struct refresh *r = arg;
 	struct authorization *now;
 	int rc = db_authorization_read(op, r->id, &now);
 
+	if (!rc && r->seq == now->refresh_seq && now->refresh_until_ms > op->now_ms && authorization_is_alive(op, now))
+		*ret = SINGLE_USE_GOOD;
 	if (rc || r->seq >= now->refresh_seq)
 		return rc;
-	*ret_is_reuse = true;
+	*ret = SINGLE_USE_REUSED;
 	return authorization_end(op, r->id, now->user_id, "refresh token reused", EV_TOKEN_REUSE, r->app->body->name, "refresh token");
 }
 

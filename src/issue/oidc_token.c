@@ -116,15 +116,17 @@ redeem(struct op *op, void *arg)
 
 /* Who comes second ends the authorization (RFC 6749 4.1.2, ASVS 10.4.2). */
 static int
-refuse_redemption(struct op *op, void *arg, bool *ret_is_reuse)
+refuse_redemption(struct op *op, void *arg, enum single_use_end *ret)
 {
 	struct redemption *r = arg;
 	struct authorization *now;
 	int rc = db_authorization_read(op, r->id, &now);
 
+	if (!rc && !now->code_used_ms && now->code_until_ms > op->now_ms && authorization_is_alive(op, now))
+		*ret = SINGLE_USE_GOOD;
 	if (rc || !now->code_used_ms)
 		return rc;
-	*ret_is_reuse = true;
+	*ret = SINGLE_USE_REUSED;
 	return authorization_end(op, r->id, now->user_id, "code reused", EV_TOKEN_REUSE, r->app->body->name, "code");
 }
 

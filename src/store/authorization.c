@@ -40,8 +40,6 @@ SQL_DEFINE(authorization_end_session,
     "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE session_id = $1 AND ended_ms IS NULL");
 SQL_DEFINE(authorization_move,
     "UPDATE authorizations SET session_id = $2 WHERE session_id = $1 AND user_id = $3 AND ended_ms IS NULL");
-SQL_DEFINE(authorization_end_user,
-    "UPDATE authorizations SET ended_ms = $2, ended_why = $3 WHERE user_id = $1 AND ended_ms IS NULL");
 SQL_DEFINE(authorization_purge,
     "DELETE FROM authorizations WHERE id IN (SELECT id FROM authorizations WHERE until_ms < $1 ORDER BY until_ms LIMIT $2)");
 SQL_DEFINE(revoked_add,
@@ -190,12 +188,6 @@ int
 db_authorization_move(struct op *op, const char *from_session, const char *to_session, const char *user_id)
 {
 	return db_exec(op, &authorization_move, ARGS(TEXT_(from_session), TEXT_(to_session), TEXT_(user_id)), NULL);
-}
-
-int
-db_authorization_end_user(struct op *op, const char *user_id, const char *why, int64_t *ret_count)
-{
-	return end_where(op, &authorization_end_user, user_id, why, ret_count);
 }
 
 int
