@@ -107,8 +107,9 @@ pg_close(struct db *head)
 	struct pg_db *db = (struct pg_db *)head;
 	struct op *op = op_begin(NULL, NULL);
 	struct pg_connection *c;
+	int64_t until_ms = time_monotonic_ms() + CLOSE_MS;
 
-	op->deadline_ms = time_monotonic_ms() + CLOSE_MS;
+	op->deadline_ms = until_ms;
 	pg_release(op, db);
 	op_end(op);
 	pthread_mutex_lock(&db->lock);
@@ -123,6 +124,7 @@ pg_close(struct db *head)
 		pg_connection_close(c);
 		c = next;
 	}
+	pg_db_wait_alone(db, until_ms);
 	pg_db_unref(db);
 }
 

@@ -118,6 +118,8 @@ struct pg_db {
 struct pg_db *pg_db_new(const struct pg_dsn *dsn);
 /* For the owner and each thread of the driver; the last one out frees. */
 void pg_db_unref(struct pg_db *db);
+/* Until every thread of the driver has ended, or until_ms (monotonic): the system's resolver may keep one. */
+void pg_db_wait_alone(struct pg_db *db, int64_t until_ms);
 /* A connection at rest.  ERR_BUSY: all are in use; ERR_STORE: none can be had. */
 int pg_take(struct op *op, struct pg_db *db, int64_t until_ms, struct pg_connection **ret);
 /* Back to the pool, or closed when it is lost. */

@@ -49,9 +49,23 @@ pg_db_unref(struct pg_db *db)
 
 	pthread_mutex_lock(&db->lock);
 	is_last = --db->refs == 0;
+	pthread_cond_broadcast(&db->changed);
 	pthread_mutex_unlock(&db->lock);
 	if (is_last)
 		pg_db_free(db);
+}
+
+/* A process that ends under a thread of ours would take away what that one works with: OpenSSL, the log. */
+void
+pg_db_wait_alone(struct pg_db *db, int64_t until_ms)
+{
+	pthread_mutex_lock(&db->lock);
+	while (db->refs > 1 && time_monotonic_ms() < until_ms) {
+		struct timespec at = time_in(until_ms - time_monotonic_ms());
+
+		pthread_cond_timedwait(&db->changed, &db->lock, &at);
+	}
+	pthread_mutex_unlock(&db->lock);
 }
 
 /* A thread's work: one connection for whoever waits. */

@@ -79,6 +79,9 @@ fail_sentence(struct op *op, const char *code, const char *text, const char *wha
 		return op_fail(op, ERR_CONFLICT, "%s: %s", what, text);
 	if (is_class(code, "55P03"))
 		return op_fail(op, ERR_BUSY, "%s: another transaction holds the row for too long", what);
+	if (is_class(code, "42501"))
+		return op_fail(op, ERR_STORE, "%s: %s; let the database and its schema public belong to the user of Keyward: "
+		    "ALTER DATABASE ... OWNER TO ..., ALTER SCHEMA public OWNER TO ...", what, text);
 	if (is_class(code, "57014"))
 		return op_fail(op, ERR_BUSY, "%s: the database took too long", what);
 	/* nothing of ours divides but the question whether a statement changed a row */

@@ -53,6 +53,19 @@ psql(const char *text)
 	store_postgres(words);
 }
 
+Test(pg, who_may_not_create_is_told_whose_the_database_should_be)
+{
+	struct op *op = op_begin(&svc, NULL);
+	struct db *db;
+
+	psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION postgres; GRANT USAGE ON SCHEMA public TO keyward");
+	cr_assert_eq(db_open(op, store_dsn, &db), 0, "%s", op_failure(op));
+	cr_expect_eq(db_migrate(op, db), ERR_STORE);
+	cr_expect(strstr(op_failure(op), "ALTER SCHEMA public OWNER TO"), "%s", op_failure(op));
+	db_close(db);
+	op_end(op);
+}
+
 /* Whether anybody gets into the database of this test. */
 static void
 let_in(const char *yes)
