@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "doctor/doctor.h"
 #include "doors.h"
 #include "issue/clock_watch.h"
 #include "issue/live.h"
@@ -63,7 +64,7 @@ load_config(const char *file, const struct config **ret)
 {
 	struct op *op = op_begin(NULL, NULL);
 	struct problems problems = problems_in(op, file);
-	int rc = config_load(op, file, &problems, ret);
+	int rc = doctor_config_load(op, file, &problems, ret);
 
 	if (problems.n)
 		fputs(problems_text(op, &problems), stderr);
@@ -298,7 +299,7 @@ reload_config(struct op *op, struct daemon *d)
 	const struct config *config;
 	const char *later;
 
-	if (config_load(op, d->config_file, &problems, &config)) {
+	if (doctor_config_load(op, d->config_file, &problems, &config)) {
 		log_line(LOG_LEVEL_ERROR, "config.refused", "why", problems.n ? problems_text(op, &problems) : op_failure(op), NULL);
 		return op_printf(op, "Serving %s with the old configuration; the new one is refused, the log says why", op->config->issuer);
 	}

@@ -64,6 +64,10 @@ int config_load(struct op *op, const char *file, struct problems *problems, cons
  * full; belongs to the arena.  NULL when it is neither, and *ret_fault says why.
  */
 const char *config_database(struct arena *mem, const char *text, const char *folder, const char **ret_fault);
+/* The same text for eyes: a password that stands in an address, where none belongs, is ***. */
+char *config_database_shown(struct arena *mem, const char *text);
+/* Adds that a key's value will not do, where it was given; for rooms that know more of it than its type. */
+void config_blame(const struct config *config, const char *key, struct problems *problems, const char *sentence);
 /* The folder of a configuration file's drop-ins, whether it exists or not; belongs to the op. */
 const char *config_folder(struct op *op, const char *file);
 const struct config *config_ref(const struct config *config);
@@ -74,7 +78,8 @@ char *config_needs_restart(struct op *op, const struct config *old, const struct
 void config_keep_start(const struct config *config, const struct config *old);
 /*
  * Every key with its value, as YAML, and whether that is the preset; or where each comes from: "/etc/keyward/keyward.yaml:3:1",
- * "KEYWARD_SESSION_IDLE", "preset".  Secrets do not occur in it.
+ * "KEYWARD_SESSION_IDLE", "preset".  Secrets do not occur in it, nor a password
+ * that somebody put into the address of the database.
  */
 void config_show(FILE *out, const struct config *config, bool want_origin);
 /* The same as one object, with an origin { "value": ..., "origin": ... } a key; belongs to the op. */

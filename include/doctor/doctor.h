@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "base/op.h"
+#include "base/config.h"
 
 /* In order of gravity.  SKIPPED: what the check needs is not there, which another finding tells; it never makes a report worse. */
 enum doctor_verdict { DOCTOR_SKIPPED, DOCTOR_OK, DOCTOR_WARNING, DOCTOR_PROBLEM };
@@ -49,6 +49,8 @@ struct doctor_report {
 	enum doctor_verdict worst;      /* DOCTOR_OK when nothing is wrong */
 };
 
+/* As config_load, and what the engine says of the database's address without connecting. */
+int doctor_config_load(struct op *op, const char *file, struct problems *problems, const struct config **ret) MUST_CHECK;
 /* The report belongs to the op.  ERR_NOT_FOUND: a name is none of a check; whatever else is wrong is a finding. */
 int doctor_run(struct op *op, const struct doctor_options *options, const struct doctor_report **ret) MUST_CHECK;
 /* All checks, in order of the table; they belong to the op. */

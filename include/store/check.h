@@ -6,6 +6,7 @@
 #ifndef KW_STORE_CHECK_H
 #define KW_STORE_CHECK_H
 
+#include "base/config.h"
 #include "store/driver.h"
 
 enum db_verdict { DB_GOOD, DB_WARNING, DB_DAMAGED };
@@ -28,5 +29,11 @@ void db_finding_add(struct op *op, struct db_findings *findings, enum db_verdict
     PRINTF_LIKE(5, 6);
 /* The database is that of op->svc.  What is wrong with it is a finding; a failure is that it cannot be looked at. */
 int db_check(struct op *op, struct db_findings *ret) MUST_CHECK;
+
+/*
+ * Looks at the address of the configuration's database without connecting: what db_open would refuse by its text alone is added to problems,
+ * where the address was given, and ERR_CONFIG.
+ */
+int db_check_config(struct op *op, const struct config *config, struct problems *problems) MUST_CHECK;
 
 #endif

@@ -56,6 +56,33 @@ value_text(struct arena *mem, const struct config_row *row, const struct config 
 	}
 }
 
+/* For eyes. */
+static char *
+shown_text(struct arena *mem, const struct config_row *row, const struct config *config)
+{
+	char *text = value_text(mem, row, config);
+
+	return row->type == CONFIG_DATABASE ? config_database_shown(mem, text) : text;
+}
+
+void
+config_blame(const struct config *config, const char *key, struct problems *problems, const char *sentence)
+{
+	const struct config_origin *at = NULL;
+	const char *source = problems->source;
+	struct node where = { 0 };
+
+	for (size_t i = 0; i < CONFIG_KEYS; i++)
+		if (!strcmp(config_rows[i].name, key))
+			at = &holder_of(config)->origins[i];
+	if (at && at->source) {
+		problems->source = op_strdup(problems->op, at->source);
+		where = (struct node){ .line = at->line, .column = at->column };
+	}
+	problems_add(problems, &where, key, "%s", sentence);
+	problems->source = source;
+}
+
 char *
 config_needs_restart(struct op *op, const struct config *old, const struct config *new)
 {
@@ -127,7 +154,7 @@ config_show(FILE *out, const struct config *config, bool want_origin)
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {
 		json_t *pair = json_object();
 
-		json_object_set_new(pair, config_rows[i].name, value_json(&config_rows[i], value_text(mem, &config_rows[i], config)));
+		json_object_set_new(pair, config_rows[i].name, value_json(&config_rows[i], shown_text(mem, &config_rows[i], config)));
 		if (want_origin || !holder_of(config)->origins[i].source)
 			fprintf(out, "# %s\n", origin_text(mem, config, i));
 		node_write_yaml(out, pair);
@@ -142,7 +169,7 @@ config_json(struct op *op, const struct config *config, bool want_origin)
 	json_t *all = json_own(op, json_object());
 
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {
-		json_t *value = value_json(&config_rows[i], value_text(op->mem, &config_rows[i], config));
+		json_t *value = value_json(&config_rows[i], shown_text(op->mem, &config_rows[i], config));
 
 		if (want_origin)
 			value = json_pack("{s:o,s:s}", "value", value, "origin", origin_text(op->mem, config, i));

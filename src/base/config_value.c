@@ -76,6 +76,75 @@ config_database(struct arena *mem, const char *text, const char *folder, const c
 	return *text && *text != '/' && folder ? arena_printf(mem, "%s/%s", folder, text) : arena_strdup(mem, text);
 }
 
+static bool
+is_secret_pair(const char *key, size_t n_key, const char *value)
+{
+	bool is_password = n_key >= 8 && !strncmp(key + n_key - 8, "password", 8);
+
+	/* %61 in a name is another way to write it */
+	return (is_password || memchr(key, '%', n_key)) && *value != '@' && !text_starts_with(value, "credential:");
+}
+
+/* user:PASSWORD@; what may be part of one goes too, as the @ before a host is the last that begins no reference. */
+static const char *
+show_user(struct buf *out, const char *text)
+{
+	const char *start = strstr(text, "://") + 3, *colon = start + strcspn(start, ":@/"), *end = NULL;
+
+	for (const char *c = colon; *colon == ':' && *c; c++)
+		if (*c == '@' && !(c - colon >= 9 && !strncmp(c - 9, "password=", 9)))
+			end = c;
+	buf_printf(out, "%.*s%s", (int)((end ? colon : start) - text), text, end ? ":***" : "");
+	return end ? end : start;
+}
+
+/* The end of a value of key=value pairs: quotes hold blanks, and a backslash takes away what a character means. */
+static const char *
+value_end(const char *value)
+{
+	bool is_quoted = false;
+
+	for (; *value && (is_quoted || *value != ' '); value++) {
+		if (*value == '\\' && value[1])
+			value++;
+		else if (*value == '\'')
+			is_quoted = !is_quoted;
+	}
+	return value;
+}
+
+char *
+config_database_shown(struct arena *mem, const char *text)
+{
+	bool is_address = text_starts_with(text, "postgres");
+	struct buf out = buf_in(mem);
+	const char *at = text;
+
+	if (!is_server(text))
+		return arena_strdup(mem, text);
+	if (is_address)
+		at = show_user(&out, text);
+	while (*at) {
+		size_t key = strcspn(at, is_address ? "?&=" : " ="), gap = strspn(at + key, is_address ? "?&" : " ");
+		const char *value = at + key + gap, *end;
+
+		if (*value != '=') {
+			buf_printf(&out, "%.*s", (int)(value - at), at);
+			at = value;
+			continue;
+		}
+		value += 1 + strspn(value + 1, is_address ? "" : " ");
+		end = is_address ? value + strcspn(value, "&") : value_end(value);
+		buf_printf(&out, "%.*s", (int)(value - at), at);
+		if (is_secret_pair(at, key, value))
+			buf_add(&out, "***");
+		else
+			buf_printf(&out, "%.*s", (int)(end - value), value);
+		at = end;
+	}
+	return out.text;
+}
+
 /* What is wrong with a text of this type, or NULL. */
 static const char *
 text_fault(struct arena *mem, const struct config_row *row, const char *text)

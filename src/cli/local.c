@@ -6,6 +6,7 @@
 
 #include "base/config.h"
 #include "crypt/seal.h"
+#include "doctor/doctor.h"
 
 static json_t *
 problem_list(const struct problems *problems)
@@ -60,7 +61,7 @@ run_config_check(struct cli *cli)
 	struct problems problems = problems_in(cli->op, file);
 	const struct config *config;
 
-	if (config_load(cli->op, file, &problems, &config))
+	if (doctor_config_load(cli->op, file, &problems, &config))
 		return failed(cli, ERR_CONFIG, &problems);
 	config_unref(config);
 	if (cli->is_json)

@@ -13,6 +13,7 @@
 #include "net/dial.h"
 #include "people/catalog.h"
 #include "people/keyring.h"
+#include "store/check.h"
 #include "store/driver.h"
 
 #define OPEN_MS 15000
@@ -100,13 +101,29 @@ check_failed(struct check *c, const char *subject, const char *mend)
 
 /* ---- what checks need ---- */
 
+int
+doctor_config_load(struct op *op, const char *file, struct problems *problems, const struct config **ret)
+{
+	const struct config *config;
+	int rc = config_load(op, file, problems, &config);
+
+	if (rc)
+		return rc;
+	rc = db_check_config(op, config, problems);
+	if (rc)
+		config_unref(config);
+	else
+		*ret = config;
+	return rc;
+}
+
 static int
 open_config(struct op *op, struct doctor *d)
 {
 	int rc;
 
 	d->problems = problems_in(d->op, d->options->config_file);
-	rc = config_load(op, d->options->config_file, &d->problems, &d->config);
+	rc = doctor_config_load(op, d->options->config_file, &d->problems, &d->config);
 	if (!rc || !d->problems.n)
 		return rc;
 	op_forgive(op); /* all of them, a line each: they are findings of their own */

@@ -15,6 +15,7 @@
 #include "base/metric.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "store/check.h"
 #include "store/driver_int.h"
 #include "store/schema.h"
 
@@ -84,6 +85,17 @@ db_file(const char *dsn)
 	const struct db_engine *engine = engine_of(dsn);
 
 	return engine && engine->is_file ? dsn : NULL;
+}
+
+int
+db_check_config(struct op *op, const struct config *config, struct problems *problems)
+{
+	const struct db_engine *engine = engine_of(config->database);
+	int rc = engine && engine->check_address ? engine->check_address(op, config->database) : 0;
+
+	if (rc)
+		config_blame(config, "database", problems, op_failure(op));
+	return rc;
 }
 
 static int

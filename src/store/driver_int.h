@@ -53,6 +53,8 @@ struct db_findings;                     /* store/check.h */
 struct db_engine {
 	const char *name;
 	bool is_file;                   /* the DSN is the path of one file */
+	/* What open would refuse by the text alone; NULL: nothing. */
+	int (*check_address)(struct op *op, const char *dsn);
 	int (*open)(struct op *op, const char *dsn, struct db **ret);
 	/* For looking only; NULL: as open. */
 	int (*open_reader)(struct op *op, const char *dsn, struct db **ret);

@@ -80,6 +80,12 @@ pg_end(struct op *op, struct db_txn *head, int rc)
 }
 
 static int
+pg_check_address(struct op *op, const char *text)
+{
+	return pg_dsn_read(op, text, NULL);
+}
+
+static int
 pg_open(struct op *op, const char *text, struct db **ret)
 {
 	struct pg_dsn dsn = { .n = 0 };
@@ -159,6 +165,7 @@ pg_may_answer(struct db *head)
 
 const struct db_engine db_engine_pg = {
 	.name = "postgresql",
+	.check_address = pg_check_address,
 	.open = pg_open,
 	.close = pg_close,
 	.claim = pg_claim,

@@ -86,7 +86,7 @@ is_local(const char *hosts)
 
 /* Whoever may sit between would read every account, and could write some: encryption alone does not say with whom. */
 static int
-settle_tls(struct op *op, struct options *o)
+settle_tls(struct op *op, struct options *o, bool is_opening)
 {
 	const char *hosts = get(o, "hostaddr"), *mode = get(o, "sslmode"), *roots = get(o, "sslrootcert");
 	bool is_weak = mode && strcmp(mode, "verify-full") != 0;
@@ -101,14 +101,14 @@ settle_tls(struct op *op, struct options *o)
 		    "(it is verify-full then), and name the authority of its certificate with sslrootcert=/path/of/ca.pem", mode);
 	set(o, "sslmode", "verify-full");
 	preset(o, "ssl_min_protocol_version", "TLSv1.2");
-	if (roots && access(roots, R_OK) < 0)
+	if (is_opening && roots && access(roots, R_OK) < 0)
 		return op_fail(op, ERR_CONFIG, "cannot read the certificate authority %s that sslrootcert names", roots);
 	preset(o, "sslrootcert", SYSTEM_ROOTS);
 	return 0;
 }
 
 static int
-settle_password(struct op *op, struct options *o)
+settle_password(struct op *op, struct options *o, bool is_opening)
 {
 	const char *reference = get(o, "password");
 	char *password;
@@ -119,6 +119,8 @@ settle_password(struct op *op, struct options *o)
 	if (secret_reference_problem(reference))
 		return op_fail(op, ERR_CONFIG,
 		    "a password does not stand in the address of the database: write password=@/path/of/file, or password=credential:NAME");
+	if (!is_opening)
+		return 0;
 	rc = secret_read(op, reference, &password);
 	if (!rc)
 		set(o, "password", password);
@@ -211,10 +213,10 @@ pg_dsn_read(struct op *op, const char *text, struct pg_dsn *ret)
 		return rc;
 	rc = settle_rest(op, &o);
 	if (!rc)
-		rc = settle_tls(op, &o);
+		rc = settle_tls(op, &o, ret);
 	if (!rc)
-		rc = settle_password(op, &o);
-	if (!rc)
+		rc = settle_password(op, &o, ret);
+	if (!rc && ret)
 		keep(&o, ret);
 	PQconninfoFree(list);
 	return rc;

@@ -40,7 +40,10 @@ struct pg_dsn {
 	char *place;                    /* "host db1.clinic.test, database keyward": nothing secret */
 };
 
-/* ERR_CONFIG with a sentence when the DSN is none, holds a password, or would send data over a network unverified. */
+/*
+ * ERR_CONFIG with a sentence when the DSN is none, holds a password, or would send data over a network unverified.  With ret NULL the text
+ * alone is looked at, and no file that it names.
+ */
 int pg_dsn_read(struct op *op, const char *text, struct pg_dsn *ret);
 void pg_dsn_clear(struct pg_dsn *dsn);
 

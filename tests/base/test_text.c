@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "base/mem.h"
 #include "base/op.h"
 #include "base/text.h"
@@ -151,4 +152,28 @@ Test(text, ids_grow)
 	}
 	cr_assert_not(uuid_is_valid("0"));
 	cr_assert_not(uuid_is_valid("0199AAAA-0000-7000-8000-000000000000"));
+}
+
+Test(text, a_password_in_the_address_of_a_database_is_not_shown)
+{
+	static const char *const pairs[][2] = {
+		{ "postgresql://a:Tr0ub4dor@h/x", "postgresql://a:***@h/x" },
+		{ "postgres://a:Tr0@ub/4?dor@h:5/x?password=@/p", "postgres://a:***@h:5/x?password=@/p" },
+		{ "postgresql://a:Tr0ub4dor=@h/x", "postgresql://a:***@h/x" },
+		{ "postgresql://a?b:Tr0ub4dor@h/x", "postgresql://a?b:***@h/x" },
+		{ "postgresql://h:5432/x?password=@/p", "postgresql://h:5432/x?password=@/p" },
+		{ "postgresql://a@h/x?user=b&password=Tr0ub4dor&sslmode=prefer", "postgresql://a@h/x?user=b&password=***&sslmode=prefer" },
+		{ "postgresql://a@h/x?p%61ssword=Tr0ub4dor", "postgresql://a@h/x?p%61ssword=***" },
+		{ "postgresql://a@h/x?password=credential:p", "postgresql://a@h/x?password=credential:p" },
+		{ "host=h password=Tr0ub4dor dbname=x", "host=h password=*** dbname=x" },
+		{ "host=h  password = 'Tr0 \\'ub4dor' dbname=x", "host=h  password = *** dbname=x" },
+		{ "host=h password=Tr0\\ ub4dor", "host=h password=***" },
+		{ "host=h sslpassword='Tr0ub4dor", "host=h sslpassword=***" },
+		{ "host=h password=@/p dbname=x", "host=h password=@/p dbname=x" },
+		{ "/var/lib/password=1.db", "/var/lib/password=1.db" },
+		{ "host=", "host=" },
+	};
+
+	for (size_t i = 0; i < countof(pairs); i++)
+		cr_expect_str_eq(config_database_shown(op->mem, pairs[i][0]), pairs[i][1]);
 }
