@@ -13,6 +13,7 @@
 
 #define TICK_MS 250
 #define JOB_DEADLINE_MS 3600000
+#define JOB_NEVER (-1)
 
 #define JOB(name, lane, period, function, text) int function(struct op *op);
 #include "tables/jobs.def"
@@ -20,31 +21,41 @@
 
 /* The period of each job in seconds, by the configuration of the moment. */
 #define SEC(n) (n)
+#define SOON(n) (n)
 #define KEY(key) (config->key)
 #define JOB(name, lane, period, function, text) \
 	static int64_t period_##name(const struct config *config) { (void)config; return period; }
 #include "tables/jobs.def"
 #undef JOB
+#undef SEC
+#undef SOON
 #undef KEY
 
 static const struct row {
 	const char *name;
 	enum lane lane;
 	int64_t (*period_sec)(const struct config *config);
+	bool is_soon;
 	int (*function)(struct op *op);
 	const char *text;
 } rows[] = {
-#define JOB(name, lane, period, function, text) { #name, LANE_##lane, period_##name, function, text },
+#define SEC(n) false
+#define SOON(n) true
+#define KEY(key) false
+#define JOB(name, lane, period, function, text) { #name, LANE_##lane, period_##name, period, function, text },
 #include "tables/jobs.def"
 #undef JOB
-	{ NULL, LANE_INLINE, NULL, NULL, NULL },
+#undef SEC
+#undef SOON
+#undef KEY
+	{ NULL, LANE_INLINE, NULL, false, NULL, NULL },
 };
 
 struct job {
 	struct lane_task task;                  /* first: a task is its job */
 	const struct row *row;
 	struct program *program;
-	int64_t last_ms;                        /* monotonic: begun, or the start of the daemon */
+	int64_t last_ms;                        /* monotonic: begun, or the start of the daemon; JOB_NEVER */
 	_Atomic bool is_under_way;
 };
 
@@ -89,7 +100,7 @@ start_due(struct jobs *jobs)
 	int64_t now = time_monotonic_ms();
 
 	for (struct job *job = jobs->jobs; job->row; job++) {
-		if (job->is_under_way || now - job->last_ms < job->row->period_sec(op->config) * 1000)
+		if (job->is_under_way || (job->last_ms != JOB_NEVER && now - job->last_ms < job->row->period_sec(op->config) * 1000))
 			continue;
 		job->last_ms = now;
 		job->is_under_way = true;
@@ -132,7 +143,7 @@ jobs_new(struct program *program, struct lanes *lanes)
 	for (size_t i = 0; rows[i].name; i++) {
 		jobs->jobs[i].row = &rows[i];
 		jobs->jobs[i].program = program;
-		jobs->jobs[i].last_ms = time_monotonic_ms();
+		jobs->jobs[i].last_ms = rows[i].is_soon ? JOB_NEVER : time_monotonic_ms();
 	}
 	pthread_mutex_init(&jobs->lock, NULL);
 	time_condition_init(&jobs->wake);

@@ -81,7 +81,7 @@ sync_look_at_certificates(struct op *op)
 {
 	const struct catalog_snapshot *catalog = catalog_get(op);
 
-	for (size_t i = 0; i < catalog->n_directories; i++) {
+	for (size_t i = 0; i < catalog->n_directories && !op->svc->is_stopping; i++) {
 		const struct shape_directory *body = catalog->directories[i].body;
 		const struct ldap_options options = { .url = body->url, .tls = body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS,
 			.timeout_ms = PEEK_MS };
