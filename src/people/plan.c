@@ -63,6 +63,12 @@ read_file(struct op *op, const struct plan_request *request, struct changes *ret
 
 		if (documents[i].kind == NODE_NULL)
 			continue;
+		if (documents[i].kind != NODE_MAP) {
+			problems_add(&problems, &documents[i], "", "this is no file of objects: one begins with roles:, locations:, "
+			    "directories:, rules: or apps:, and the objects follow as a list, such as \"locations:\" and on the next line "
+			    "\"  - name: downtown\"");
+			continue;
+		}
 		/* The rest is read all the same, so that everything wrong is told in one run. */
 		if (shape_read(op, shape_config_file(), &documents[i], &problems, &file) == 0)
 			add_document(ret, &documents[i], file);
