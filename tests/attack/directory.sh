@@ -88,8 +88,8 @@ for case in starttls-refused starttls-protocol-error starttls-clear inject-befor
   saw_no bind "L06: $case: no credential was sent"
   # refused for what it is, not because TLS happens to stumble over it later
   case $case in
-  inject-after) has "because: somebody put data between the answer to StartTLS and TLS" "L06: $case is seen" ;;
-  inject-*) has "because: the directory sent something else than the answer to StartTLS" "L06: $case is seen" ;;
+  inject-after) has_part "somebody put data between the answer to StartTLS and TLS" "L06: $case is seen" ;;
+  inject-*) has_part "the directory sent something else than the answer to StartTLS" "L06: $case is seen" ;;
   esac
 done
 for case in name address over foreign self; do

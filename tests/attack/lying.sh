@@ -155,9 +155,21 @@ said()
 # has LINE "what" / has_not PATTERN "what": in the answer
 has()
 {
-  grep -qxF -- "$1" "$work/answer"
-  local good=$?
-  point $good "$2"
+  answered "$2" -xF -- "$1"
+}
+# A part of a line.
+has_part()
+{
+  answered "$2" -F -- "$1"
+}
+# answered WHAT GREP-OPTIONS...
+answered()
+{
+  local what=$1 good
+  shift
+  grep -q "$@" "$work/answer"
+  good=$?
+  point $good "$what"
   [ $good -eq 0 ] || sed 's/^/# /' "$work/answer"
 }
 
