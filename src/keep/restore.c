@@ -252,7 +252,14 @@ restore_file(struct op *op, struct work *w, const char *file, int claim, struct 
 static int
 check_target(struct op *op, const char *file, bool is_forced)
 {
-	if (!file || is_forced || access(file, F_OK) < 0)
+	struct stat st;
+
+	if (!file || stat(file, &st) < 0)
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return op_fail(op, ERR_CONFIG, "%s, which the key database of the configuration names, is %s; name a file, such as "
+		    "database: /var/lib/keyward/keyward.db", file, S_ISDIR(st.st_mode) ? "a folder" : "no ordinary file");
+	if (is_forced)
 		return 0;
 	return op_fail(op, ERR_CONFLICT, "there is a database %s; with --force it is kept beside the restored one", file);
 }
