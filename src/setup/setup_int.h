@@ -110,6 +110,8 @@ int step_doctor(struct setup *s);
 
 /* Where this program lies; the daemon and the presets of a tree that was not installed are found from there. */
 const char *step_program_folder(struct setup *s);
+/* What makes a running keywardd take replaced certificate files, where this runs: the end of a sentence. */
+const char *step_how_to_reload(const struct setup *s);
 /* A name as a part of a path. */
 const char *step_segment(struct setup *s, const char *name);
 /* Everything of a list of the API; NULL after a message. */

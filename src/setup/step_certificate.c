@@ -70,7 +70,7 @@ make_request(struct setup *s, const char *key, const struct certificate_subject 
 	rc = file_write(s, beside(s, "server.csr"), pem, 0644, false);
 	if (!rc)
 		say(s, "The request for your own CA is %s: give it to whoever runs that CA, put the answer (with its chain) "
-		    "into %s and run: systemctl reload keywardd", beside(s, "server.csr"), s->config->tls_certificate);
+		    "into %s; %s", beside(s, "server.csr"), s->config->tls_certificate, step_how_to_reload(s));
 	return rc;
 }
 
@@ -81,7 +81,7 @@ explain_trial(struct setup *s)
 	    "is gone already.  Browsers warn until they trust %s; import it on the computers that you try from (browser "
 	    "settings, certificates, authorities), and on no others.", TRIAL_DAYS, beside(s, "ca.pem"));
 	say(s, "Before people work with it, replace it by one of your own CA: put the certificate with its chain into %s and "
-	    "its key into %s, then: systemctl reload keywardd", s->config->tls_certificate, s->config->tls_key);
+	    "its key into %s; %s", s->config->tls_certificate, s->config->tls_key, step_how_to_reload(s));
 }
 
 static int

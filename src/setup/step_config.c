@@ -204,7 +204,7 @@ config_text(struct setup *s, const struct answers *a)
 	if (*a->desk)
 		put(&out, "", "service_desk", a->desk);
 	if (a->certificate) {
-		put(&out, "After you replace these files:  systemctl reload keywardd", "tls_certificate", a->certificate);
+		put(&out, op_printf(s->op, "After you replace these files: %s", step_how_to_reload(s)), "tls_certificate", a->certificate);
 		put(&out, "", "tls_key", a->key);
 	}
 	/* the package's places are the presets; systemd hands the key over as a credential */

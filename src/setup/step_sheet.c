@@ -243,12 +243,12 @@ static void
 put_commands(struct setup *s, struct buf *out)
 {
 	const char *keyward = s->is_system ? "keyward" : op_printf(s->op, "keyward --config %s", s->config_file);
-	const char *start = s->is_system ? "systemctl start keywardd" : op_printf(s->op, "keywardd --config %s "
+	const char *start = s->has_systemd ? "systemctl start keywardd" : op_printf(s->op, "keywardd --config %s "
 	    "&", s->config_file);
-	const char *stop = s->is_system ? "systemctl stop keywardd" : "end the process keywardd";
+	const char *stop = s->has_systemd ? "systemctl stop keywardd" : "end the process keywardd";
 
 	buf_printf(out, "\n3. When something is wrong\n\n   %s doctor\n      says what is wrong, and how to mend it\n   %s\n"
-	    "      what the service says\n   %s\n      starts it\n", keyward, s->is_system ? "journalctl -u keywardd" :
+	    "      what the service says\n   %s\n      starts it\n", keyward, s->has_systemd ? "journalctl -u keywardd" :
 	    op_printf(s->op, "less %s/keywardd.log", s->data_folder), start);
 	buf_printf(out, "\n4. To put it back, on this computer or another one with the same version\n\n"
 	    "   a. Install Keyward.  Put back the configuration, the files of the certificate and the\n      master key "

@@ -146,6 +146,14 @@ wait_until_ready(struct setup *s, pid_t pid)
 	return false;
 }
 
+/* doors_renew looks at the files three times a minute. */
+const char *
+step_how_to_reload(const struct setup *s)
+{
+	return s->has_systemd ? "then run: systemctl reload keywardd" :
+	    "keywardd takes them by itself within a minute, or at once with: kill -HUP and the number of its process";
+}
+
 static int
 start_systemd(struct setup *s)
 {
