@@ -4,8 +4,9 @@
  *
  * Why SERIALIZABLE: the bodies read, decide and write, and were written for one writer at a time.  Here they run side by side, and the
  * server refuses (40001) whatever could not have happened one after another; the body is then run again, as it was promised that it may be.
- * Reading alone has a snapshot (REPEATABLE READ), which is what a SQLite reader has.  A commit is one journey, with the row that says
- * afterwards whether it happened.  Read pg_begin and pg_end, then driver_pg_outcome.c.
+ * Reading alone has a snapshot (REPEATABLE READ), which is what a SQLite reader has.  Statements of the driver itself are alone, and READ
+ * COMMITTED.  A commit is one journey, with the row that says afterwards whether it happened.  Read pg_begin and pg_end, then
+ * driver_pg_outcome.c.
  */
 #include <stdio.h>
 #include <string.h>

@@ -335,7 +335,7 @@ run_bulk(struct op *op, struct pg_txn *txn, const struct pg_bulk *bulk, const ch
 	PGconn *conn = txn->connection->conn;
 	int rc;
 
-	if (!PQsendQuery(conn, op_printf(op, "%s%s", txn->is_begun ? "" : "BEGIN; ", bulk->copy)))
+	if (!PQsendQuery(conn, op_printf(op, "%s%s", txn->is_begun ? "" : pg_begin_write, bulk->copy)))
 		return pg_fail(op, txn, NULL, what);
 	txn->is_begun = true;
 	rc = simple(op, txn, what, true);

@@ -21,7 +21,7 @@
  * that off, and it takes a tenth of a second for what is done in a thousandth.
  */
 static const char session_options[] =
-    "-c default_transaction_isolation=serializable -c default_transaction_read_only=off -c lock_timeout=1500"
+    "-c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off -c lock_timeout=1500"
     " -c statement_timeout=65000 -c idle_in_transaction_session_timeout=65000 -c client_connection_check_interval=1000"
     " -c bytea_output=hex -c enable_seqscan=off -c jit=off -c default_statistics_target=20"
     " -c search_path=public -c client_min_messages=warning";

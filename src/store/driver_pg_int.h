@@ -80,6 +80,8 @@ bool pg_simple(struct pg_connection *c, int64_t until_ms, const char *text, char
 /* The same with text parameters, outside a transaction; NULL when it failed, and the connection is lost when nothing was answered. */
 PGresult *pg_ask(struct pg_connection *c, int64_t until_ms, const char *text, const char *const *args, int n, char why[static PG_WHY_BYTES]);
 bool pg_send_step(struct pg_connection *c, enum pg_step step);
+/* The text of PG_BEGIN_WRITE with its semicolon. */
+extern const char pg_begin_write[];
 /* Sends ROLLBACK, without waiting. */
 bool pg_send_rollback(struct pg_connection *c);
 /* Reads what pg_send_rollback left open. */

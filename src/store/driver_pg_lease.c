@@ -261,9 +261,6 @@ keeper_connect(struct pg_db *db)
 
 	if (!c)
 		log_line(LOG_LEVEL_WARNING, "store.claim", "why", why, NULL);
-	/* not one of those that SERIALIZABLE watches: its row is read by every writer */
-	else if (!pg_simple(c, until_ms, "SET default_transaction_isolation = 'read committed'", why))
-		pg_lose(c);
 	return c;
 }
 

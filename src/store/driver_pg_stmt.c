@@ -377,7 +377,7 @@ pg_script(struct op *op, struct db_txn *head, const char *text)
 
 	if (txn->is_failed || pg_flush(op, txn, NULL))
 		return txn->retry;
-	if (!pg_leave_pipeline(c) || !PQsendQuery(c->conn, op_printf(op, "%s%s", txn->is_begun ? "" : "BEGIN;", text)))
+	if (!pg_leave_pipeline(c) || !PQsendQuery(c->conn, op_printf(op, "%s%s", txn->is_begun ? "" : pg_begin_write, text)))
 		return pg_fail(op, txn, NULL, "a step of the schema");
 	txn->is_begun = true;
 	while (pg_wait(c, txn->until_ms) && (result = PQgetResult(c->conn))) {

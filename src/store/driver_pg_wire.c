@@ -138,12 +138,14 @@ pg_collect(struct pg_connection *c, int64_t until_ms, PGresult **ret, size_t n)
 	return false;
 }
 
+const char pg_begin_write[] = "BEGIN ISOLATION LEVEL SERIALIZABLE;";
+
 /* The server need not read the same words again for every transaction. */
 static const struct {
 	const char *name, *text;
 } steps[PG_STEPS] = {
 	[PG_BEGIN_READ] = { "begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
-	[PG_BEGIN_WRITE] = { "begin_write", "BEGIN" },
+	[PG_BEGIN_WRITE] = { "begin_write", pg_begin_write },
 	/* a body of single conditional statements needs no more than the rows that it writes (db_run_conditional) */
 	[PG_BEGIN_CONDITIONAL] = { "begin_conditional", "BEGIN ISOLATION LEVEL READ COMMITTED" },
 	[PG_COMMIT] = { "commit", "COMMIT" },

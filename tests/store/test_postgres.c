@@ -415,6 +415,37 @@ Test(pg, a_second_daemon_is_told_who_has_it)
 	op_end(op);
 }
 
+/* The row of the claim changes while somebody asks for it: that is no failure of the database. */
+static void *
+renew_always(void *arg)
+{
+	atomic_bool *is_over = arg;
+
+	while (!atomic_load(is_over))
+		psql("DO 'BEGIN FOR i IN 1..60000 LOOP UPDATE engine_lease SET until_ms = until_ms; COMMIT; END LOOP; END'");
+	return NULL;
+}
+
+Test(pg, a_claim_that_is_being_renewed_is_told_as_one)
+{
+	struct op *op = op_begin(&svc, NULL);
+	atomic_bool is_over = false;
+	pthread_t renewing;
+	struct db *other;
+
+	op->deadline_ms += 60000;
+	cr_assert_eq(db_claim(op, svc.db), 0, "%s", op_failure(op));
+	cr_assert_eq(db_open(op, store_dsn, &other), 0);
+	cr_assert_eq(pthread_create(&renewing, NULL, renew_always, &is_over), 0);
+	usleep(1000000);
+	cr_expect_eq(db_claim(op, other), ERR_STORE);
+	atomic_store(&is_over, true);
+	pthread_join(renewing, NULL);
+	cr_expect(strstr(op_failure(op), op_printf(op, "process %ld", (long)getpid())), "%s", op_failure(op));
+	db_close(other);
+	op_end(op);
+}
+
 /* A daemon that takes the claim and dies without a word. */
 static void
 die_claimed(void)
