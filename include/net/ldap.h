@@ -180,12 +180,10 @@ struct ldap_peek {
 	const char *problem;            /* why ldap_link_open would not trust it; NULL: it looks good */
 	bool is_unknown;                /* because the authority is not among the trusted ones */
 };
-/* The same with a judgement in words; what may be used is decided by ldap_link_open. */
-int ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *ret) MUST_CHECK;
 /*
- * The chain as shown, verified or not: for "directory add".  Works with a connection that ldap_link_open refused for its
- * certificate, too.
+ * The chain as shown, verified or not, and a judgement in words: for "directory add", which ldap_link_open refused for its certificate.
+ * What may be used is decided there alone.
  */
-int ldap_peek_certificates(struct op *op, const struct ldap_options *options, struct ldap_certificate **ret, size_t *ret_n) MUST_CHECK;
+int ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *ret) MUST_CHECK;
 
 #endif

@@ -101,7 +101,7 @@ static bool
 can_trust(struct check *c, const struct catalog_directory *directory)
 {
 	const struct ldap_options options = options_of(c, directory);
-	struct ldap_peek seen = {0};
+	struct ldap_peek seen = { 0 };
 	struct ldap_link *link;
 
 	if (ldap_peek(c->op, &options, &seen)) {

@@ -243,14 +243,3 @@ ldap_peek(struct op *op, const struct ldap_options *options, struct ldap_peek *r
 		    "ldaps:// belongs to the port of LDAPS (636); where plain LDAP is spoken (389) use StartTLS");
 	return rc;
 }
-
-int
-ldap_peek_certificates(struct op *op, const struct ldap_options *options, struct ldap_certificate **ret, size_t *ret_n)
-{
-	struct ldap_peek seen;
-	int rc = ldap_peek(op, options, &seen);
-
-	*ret = seen.v;
-	*ret_n = seen.n;
-	return rc;
-}

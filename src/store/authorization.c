@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Tables authorizations and revoked_tokens.  Every "only once" is one conditional UPDATE, whose count of rows is the answer:
+ * Tables authorizations and revoked_tokens.  Every "only once" is one conditional UPDATE that must change its row (SQL_DEFINE_MUST):
  * between reading and writing nothing is assumed.
  */
 #include "store/authorization.h"

@@ -85,17 +85,16 @@ sync_look_at_certificates(struct op *op)
 		const struct shape_directory *body = catalog->directories[i].body;
 		const struct ldap_options options = { .url = body->url, .tls = body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS,
 			.timeout_ms = PEEK_MS };
-		struct ldap_certificate *shown;
+		struct ldap_peek seen;
 		int64_t end_ms = TIME_NEVER_MS;
-		size_t n;
 
 		/* a server that does not answer keeps the end that was seen last; ldap_up tells that it is away */
-		if (!body->enabled || ldap_peek_certificates(op, &options, &shown, &n)) {
+		if (!body->enabled || ldap_peek(op, &options, &seen)) {
 			op_forgive(op);
 			continue;
 		}
-		for (size_t k = 0; k < n; k++)
-			end_ms = shown[k].not_after_ms < end_ms ? shown[k].not_after_ms : end_ms;
+		for (size_t k = 0; k < seen.n; k++)
+			end_ms = seen.v[k].not_after_ms < end_ms ? seen.v[k].not_after_ms : end_ms;
 		metric_set_at(METRIC_cert_expiry_timestamp_seconds, LABELS(op_printf(op, "ldap:%s", body->name)), end_ms);
 	}
 	return 0;

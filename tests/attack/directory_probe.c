@@ -287,12 +287,11 @@ peek(void)
 {
 	const struct ldap_options options = { .url = directory->body->url, .tls = directory->body->starttls ? LDAP_TLS_START : LDAP_TLS_LDAPS,
 		.timeout_ms = 3000 };
-	struct ldap_certificate *chain;
-	size_t n;
+	struct ldap_peek seen;
 
-	tell(ldap_peek_certificates(op, &options, &chain, &n));
-	for (size_t i = 0; i < n; i++)
-		printf("certificate: %s\nissuer: %s\nsha256: %s\n", chain[i].subject, chain[i].issuer, chain[i].sha256);
+	tell(ldap_peek(op, &options, &seen));
+	for (size_t i = 0; i < seen.n; i++)
+		printf("certificate: %s\nissuer: %s\nsha256: %s\n", seen.v[i].subject, seen.v[i].issuer, seen.v[i].sha256);
 	return 0;
 }
 
