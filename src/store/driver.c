@@ -201,7 +201,9 @@ try_body(struct op *op, void *arg)
 int
 db_try_write(struct op *op)
 {
-	if (db_is_refusing(op->svc->db) && db_run(op, try_body, NULL) < 0)
+	struct db *db = op->svc->db;
+
+	if (db_is_refusing(db) && (db->engine->try_write ? db->engine->try_write(op, db) : db_run(op, try_body, NULL)) < 0)
 		op_forgive(op);         /* it has been told once */
 	return 0;
 }

@@ -65,6 +65,8 @@ struct db_engine {
 	int (*analyze)(struct op *op, struct db *db);
 	bool (*may_answer)(struct db *db);      /* NULL: always */
 	bool (*is_refusing)(struct db *db);     /* the disk takes no writes for now; NULL: not known */
+	/* Finds out whether that is over; NULL: any commit does. */
+	int (*try_write)(struct op *op, struct db *db);
 	bool (*is_wanted)(struct db *db);       /* writers wait for the one who asks; NULL: they never do */
 	int (*begin)(struct op *op, struct db *db, bool is_write, struct db_txn **ret);
 	/* Commits for rc 0, else takes everything of this transaction back.  Returns rc or the failure of the commit. */

@@ -2,7 +2,7 @@
 /*
  * The parts of the PostgreSQL driver: what a DSN may say (driver_pg_dsn.c), one connection and its deadlines (driver_pg_wire.c), the pool
  * (driver_pg_pool.c), statements (driver_pg_stmt.c), many rows (driver_pg_bulk.c), transactions (driver_pg.c), commits whose answer was lost
- * (driver_pg_outcome.c), the claim (driver_pg_lease.c), a look from outside (driver_pg_look.c).
+ * (driver_pg_outcome.c), the claim (driver_pg_lease.c), a look from outside (driver_pg_look.c), a server without room (driver_pg_room.c).
  */
 #ifndef KW_STORE_DRIVER_PG_INT_H
 #define KW_STORE_DRIVER_PG_INT_H
@@ -114,6 +114,7 @@ struct pg_db {
 	/* the claim; epoch 0: none */
 	_Atomic int64_t epoch, held_until_ms;   /* monotonic */
 	atomic_bool is_broken;
+	atomic_bool is_refusing;        /* the last try found no room, or a read-only server */
 	/* commits whose outcome could not be found out in time; under lock but for the count */
 	char doubts[PG_DOUBTS_MAX][UUID_TEXT_BYTES];
 	atomic_int n_doubts;
@@ -191,6 +192,14 @@ void pg_doubts_settle(struct pg_db *db, struct pg_connection *c);
 
 /* Forgets outcomes that nobody can ask for any more. */
 void pg_outcomes_tidy(struct pg_db *db, struct pg_connection *c);
+
+/* ---- driver_pg_room.c ---- */
+
+/* code: what a statement failed with (SQLSTATE). */
+void pg_note_refusal(struct pg_db *db, const char *code);
+bool pg_is_refusing(struct db *db);
+/* 0 when there is room again. */
+int pg_try_write(struct op *op, struct db *db);
 
 /* ---- driver_pg_lease.c ---- */
 

@@ -123,6 +123,7 @@ pg_fail(struct op *op, struct pg_txn *txn, const PGresult *result, const char *w
 		return fail_transaction(txn, ERR_RETRY_TRANSACTION);
 	if (is_class(code, "55P03") || is_class(code, "57014"))
 		pg_note_late(db);
+	pg_note_refusal(db, code);
 	return fail_transaction(txn, fail_sentence(op, code, text ? text : "no reason given", what));
 }
 
