@@ -18,7 +18,7 @@ static enum lane
 test_lane(struct request *request, size_t *ret_body_cap, int64_t *ret_deadline_ms)
 {
 	*ret_body_cap = 1000;
-	*ret_deadline_ms = 10000;
+	*ret_deadline_ms = 60000;
 	return strncmp(request->path, "/lane/", 6) == 0 ? LANE_quick : LANE_INLINE;
 }
 

@@ -32,7 +32,7 @@ static inline int
 raw_connect_from(const char *from, int port)
 {
 	struct sockaddr_in us = { .sin_family = AF_INET }, them = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	struct timeval patience = { .tv_sec = 20 };
+	struct timeval patience = { .tv_sec = 50 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	inet_pton(AF_INET, from, &us.sin_addr);
@@ -58,6 +58,18 @@ raw_send(int fd, const char *bytes, size_t n)
 	}
 }
 
+/* What comes next.  A process that was stopped for a moment finds its wait interrupted, if that has a deadline (signal(7)). */
+static inline ssize_t
+raw_recv(int fd, char *bytes, size_t n)
+{
+	ssize_t got;
+
+	do {
+		got = recv(fd, bytes, n, 0);
+	} while (got < 0 && errno == EINTR);
+	return got;
+}
+
 /* Everything until the server closes; fails the test when it does not close. */
 static inline size_t
 raw_read_all(int fd, char text[static RAW_BYTES])
@@ -65,11 +77,11 @@ raw_read_all(int fd, char text[static RAW_BYTES])
 	size_t n = 0;
 
 	while (n < RAW_BYTES - 1) {
-		ssize_t got = recv(fd, text + n, RAW_BYTES - 1 - n, 0);
+		ssize_t got = raw_recv(fd, text + n, RAW_BYTES - 1 - n);
 
 		if (got < 0 && errno == ECONNRESET)
 			break;
-		cr_expect_geq(got, 0, "the server did not close the connection after: %.*s", (int)n, text);
+		cr_expect_geq(got, 0, "the server did not close the connection (%s) after: %.*s", strerror(errno), (int)n, text);
 		if (got <= 0)
 			break;
 		n += (size_t)got;
@@ -86,7 +98,7 @@ raw_read_one(int fd, char text[static RAW_BYTES])
 
 	text[0] = '\0';
 	while (n < wanted) {
-		ssize_t got = recv(fd, text + n, 1, 0);
+		ssize_t got = raw_recv(fd, text + n, 1);
 		const char *length, *end;
 
 		if (got <= 0)

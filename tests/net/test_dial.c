@@ -64,12 +64,16 @@ Test(dial, a_name_is_resolved_once_and_tried_at_every_address)
 
 Test(dial, nobody_there_is_unreachable)
 {
-	int fd;
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(at);
+	int fd, deaf = socket(AF_INET, SOCK_STREAM, 0);
 
-	close(listener);
-	cr_assert_eq(dial_tcp(op, "127.0.0.1", port, &fd), ERR_UNREACHABLE);
+	/* the port is taken, so that no other program gets it, and nobody listens there */
+	cr_assert_eq(bind(deaf, (struct sockaddr *)&at, size), 0);
+	cr_assert_eq(getsockname(deaf, (struct sockaddr *)&at, &size), 0);
+	cr_assert_eq(dial_tcp(op, "127.0.0.1", ntohs(at.sin_port), &fd), ERR_UNREACHABLE);
 	cr_assert_eq(fd, -1);
-	listener = socket(AF_INET, SOCK_STREAM, 0);
+	close(deaf);
 }
 
 Test(dial, a_name_that_is_none_is_unreachable)

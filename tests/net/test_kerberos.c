@@ -20,7 +20,8 @@
 #include "base/time.h"
 #include "net/dial.h"
 
-#define TIMEOUT_MS 300
+#define TIMEOUT_MS 300          /* where nobody answers */
+#define PATIENCE_MS 20000       /* where somebody does */
 #define PRINCIPAL "keyward@CLINIC.TEST"
 
 struct liar {
@@ -124,21 +125,21 @@ end(void)
 	dialer_free(svc.dialer);
 }
 
-TestSuite(kerberos, .init = begin, .fini = end, .timeout = 30);
+TestSuite(kerberos, .init = begin, .fini = end, .timeout = 60);
 
-/* Opens and says what came of it; never longer than ten times what was allowed. */
+static int timeout_ms = PATIENCE_MS;
+
+/* Opens and says what came of it. */
 static int
 open_link(const char *principal)
 {
 	const struct ldap_kerberos kerberos = {
 		.principal = principal, .keytab = op_printf(op, "@%s", keytab), .kdc = op_printf(op, "127.0.0.1:%d", kdc.port) };
 	const struct ldap_options options = { .url = op_printf(op, "ldap://127.0.0.1:%d", directory.port), .tls = LDAP_SEAL_KERBEROS,
-		.kerberos = &kerberos, .timeout_ms = TIMEOUT_MS };
-	int64_t before = time_monotonic_ms();
+		.kerberos = &kerberos, .timeout_ms = timeout_ms };
 	struct ldap_link *link = NULL;
 	int rc = ldap_link_open(op, &options, &link);
 
-	cr_expect_lt(time_monotonic_ms() - before, 10 * TIMEOUT_MS);
 	cr_expect_null(link);
 	return rc;
 }
@@ -149,9 +150,20 @@ says(const char *words)
 	cr_expect(strstr(op_failure(op), words), "said: %s", op_failure(op));
 }
 
+/* Such a KDC lets go of nobody: whoever is back after less than twenty times what was allowed has let go himself. */
+static void
+costs_the_deadline(void)
+{
+	int64_t before = time_monotonic_ms();
+
+	timeout_ms = TIMEOUT_MS;
+	cr_expect_eq(open_link(PRINCIPAL), ERR_DEADLINE);
+	cr_expect_lt(time_monotonic_ms() - before, 20 * TIMEOUT_MS);
+}
+
 Test(kerberos, a_silent_kdc_costs_the_deadline)
 {
-	cr_expect_eq(open_link(PRINCIPAL), ERR_DEADLINE);
+	costs_the_deadline();
 }
 
 Test(kerberos, a_kdc_that_drips_costs_the_deadline)
@@ -161,7 +173,7 @@ Test(kerberos, a_kdc_that_drips_costs_the_deadline)
 	kdc.bytes = head;
 	kdc.n = sizeof(head) - 1;
 	kdc.pause_ms = 20;
-	cr_expect_eq(open_link(PRINCIPAL), ERR_DEADLINE);
+	costs_the_deadline();
 }
 
 Test(kerberos, an_answer_of_a_gigabyte_is_not_awaited)
@@ -182,10 +194,17 @@ Test(kerberos, garbage_is_no_ticket)
 
 Test(kerberos, a_kdc_that_is_not_there_is_told)
 {
-	shutdown(kdc.listener, SHUT_RDWR);
-	close(kdc.listener);
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(at);
+	int deaf = socket(AF_INET, SOCK_STREAM, 0), port = kdc.port;
+
+	/* the port is taken, so that no other program gets it, and nobody listens there */
+	cr_assert_eq(bind(deaf, (struct sockaddr *)&at, size), 0);
+	cr_assert_eq(getsockname(deaf, (struct sockaddr *)&at, &size), 0);
+	kdc.port = ntohs(at.sin_port);
 	cr_expect_eq(open_link(PRINCIPAL), ERR_UNREACHABLE);
-	kdc.listener = socket(AF_INET, SOCK_STREAM, 0);
+	kdc.port = port;
+	close(deaf);
 }
 
 Test(kerberos, a_keytab_that_others_may_read_is_refused)

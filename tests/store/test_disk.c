@@ -119,7 +119,7 @@ write_once(void *arg)
 	return NULL;
 }
 
-Test(disk, F04_a_failed_sync_is_unknown_and_keeps_nobody_waiting, .timeout = 20)
+Test(disk, F04_a_failed_sync_is_unknown_and_keeps_nobody_waiting, .timeout = 50)
 {
 	struct writer first, waiting[WAITING];
 

@@ -67,7 +67,7 @@ get(struct op *op, void *arg)
 
 Test(driver, what_was_acknowledged_is_there)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "a", "1", 0, 0 };
 
 	cr_assert_eq(db_run(op, put, &pair), 0);
@@ -79,7 +79,7 @@ Test(driver, what_was_acknowledged_is_there)
 
 Test(driver, a_failed_body_leaves_nothing_and_has_no_effect)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "a", "1", ERR_FORBIDDEN, 0 };
 
 	cr_assert_eq(db_run(op, put, &pair), ERR_FORBIDDEN);
@@ -91,7 +91,7 @@ Test(driver, a_failed_body_leaves_nothing_and_has_no_effect)
 
 Test(driver, a_constraint_is_a_conflict_and_the_next_operation_works)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "a", "1", 0, 0 }, other = { "b", "2", 0, 0 };
 
 	cr_assert_eq(db_run(op, put, &pair), 0);
@@ -127,7 +127,7 @@ nested(struct op *op, void *arg)
 
 Test(driver, one_statement_may_be_open_twice)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair a = { "a", "1", 0, 0 }, b = { "b", "2", 0, 0 };
 	int seen = 0;
 
@@ -175,7 +175,7 @@ gather(struct op *op, void *arg)
 
 Test(driver, what_a_body_gathers_is_written_with_it_or_not_at_all)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair fails = { "first", NULL, ERR_CONFLICT, 0 }, good = { "first", NULL, 0, 0 }, second = { "second", NULL, 0, 0 };
 
 	cr_assert_eq(db_run(op, gather, &fails), ERR_CONFLICT);
@@ -220,7 +220,7 @@ static const struct {
 Test(driver, what_must_change_fails_the_transaction_when_it_does_not)
 {
 	for (size_t i = 0; i < countof(ways); i++) {
-		struct op *op = op_begin(&svc, NULL);
+		struct op *op = store_op();
 		struct pair missing = { "missing", "1", 0, 0 }, behind = { "behind", NULL, 0, 0 };
 
 		cr_assert_eq(ways[i].run(op, must_then_put, &missing), ERR_STALE, "%s: %s", ways[i].what, op_failure(op));
@@ -235,7 +235,7 @@ Test(driver, what_must_change_fails_the_transaction_when_it_does_not)
 
 Test(driver, what_must_change_goes_with_what_stands_behind_it)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "a", "1", 0, 0 }, change = { "a", "2", 0, 0 }, behind = { "behind", NULL, 0, 0 };
 
 	cr_assert_eq(db_run(op, put, &pair), 0);
@@ -293,7 +293,7 @@ ask_in_vain(struct op *op, void *arg)
 
 Test(driver, questions_may_be_asked_before_the_first_is_read)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pairs[] = { { "a", "1", 0, 0 }, { "b", "2", 0, 0 }, { "c", "3", 0, 0 } }, c = { "c", NULL, 0, 0 };
 
 	for (size_t i = 0; i < countof(pairs); i++)
@@ -323,34 +323,38 @@ increment(struct op *op, void *arg)
 	return rc ? rc : *(const int *)arg % 3 == 2 ? ERR_FORBIDDEN : 0;
 }
 
+/* Whoever has met others too often is turned away, by an engine that runs bodies side by side, and comes again. */
 static void *
 hammer(void *arg)
 {
+	atomic_int *turned_away = arg;
 	long done = 0;
 
 	for (int turn = 0; turn < 60; turn++) {
-		struct op *op = op_begin(&svc, NULL);
+		struct op *op = store_op();
+		int rc;
 
-		/* far from any deadline: nobody may be turned away here */
-		op->deadline_ms += 60000;
-		if (!db_run(op, increment, &turn))
-			done++;
+		while ((rc = db_run(op, increment, &turn)) == ERR_BUSY && op_left_ms(op)) {
+			op_forgive(op);
+			atomic_fetch_add(turned_away, 1);
+		}
+		done += !rc;
 		op_end(op);
 	}
-	(void)arg;
 	return (void *)done;
 }
 
 Test(driver, many_writers_lose_nothing)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "counter", "0", 0, 0 };
+	atomic_int turned_away = 0;
 	pthread_t threads[12];
 	long sum = 0;
 
 	cr_assert_eq(db_run(op, put, &pair), 0);
 	for (size_t i = 0; i < countof(threads); i++)
-		pthread_create(&threads[i], NULL, hammer, NULL);
+		pthread_create(&threads[i], NULL, hammer, &turned_away);
 	for (size_t i = 0; i < countof(threads); i++) {
 		void *done;
 
@@ -360,22 +364,32 @@ Test(driver, many_writers_lose_nothing)
 	cr_assert_eq(db_read(op, get, &pair), 0);
 	cr_assert_eq(atol(pair.value), sum);
 	cr_assert_eq(sum, 12 * 40);
+	/* the driver has begun again by itself; where one writes at a time there was nobody to meet */
+	cr_assert_leq(atomic_load(&turned_away), getenv("KEYWARD_TEST_POSTGRES") ? 12 * 60 / 4 : 0);
 	op_end(op);
 }
+
+struct held {
+	atomic_int n;
+	atomic_bool may_end;
+};
 
 static int
 hold(struct op *op, void *arg)
 {
+	struct held *held = arg;
+
 	(void)op;
-	atomic_fetch_add((atomic_int *)arg, 1);
-	usleep(600000);
+	atomic_fetch_add(&held->n, 1);
+	while (!atomic_load(&held->may_end))
+		usleep(1000);
 	return 0;
 }
 
 static void *
 holder(void *arg)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	int rc = db_run(op, hold, arg);
 
 	op_end(op);
@@ -384,22 +398,23 @@ holder(void *arg)
 
 Test(driver, entry_is_refused_when_the_deadline_is_over)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "a", "1", 0, 0 };
 	int n = db_threads(svc.db) ? db_threads(svc.db) : 1;
 	pthread_t threads[64];
-	atomic_int held = 0;
+	struct held held = { .may_end = false };
 
 	/* as many as can write at a time */
 	for (int i = 0; i < n; i++)
 		pthread_create(&threads[i], NULL, holder, &held);
-	while (atomic_load(&held) < n)
+	while (atomic_load(&held.n) < n)
 		usleep(1000);
 	op->deadline_ms = time_monotonic_ms() + 20;
-	cr_assert_eq(db_run(op, put, &pair), ERR_BUSY, "%s", op_failure(op));
+	cr_expect_eq(db_run(op, put, &pair), ERR_BUSY, "%s", op_failure(op));
+	atomic_store(&held.may_end, true);
 	for (int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
-	op->deadline_ms = time_monotonic_ms() + 5000;
+	op->deadline_ms = time_monotonic_ms() + 60000;
 	op_forgive(op);
 	cr_assert_eq(db_run(op, put, &pair), 0);
 	op_end(op);
@@ -418,7 +433,7 @@ ride_done(struct op *op, int rc, void *arg)
 
 Test(driver, a_reply_rides_with_the_commit)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "a", "1", 0, 0 }, bad = { "b", "1", ERR_FORBIDDEN, 0 };
 
 	cr_assert_eq(db_run_last(op, put, &pair), 0);
@@ -459,7 +474,7 @@ side_body(struct op *op, void *arg)
 static void *
 side_thread(void *arg)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 
 	((struct side *)arg)->rc = db_run(op, side_body, arg);
 	op_end(op);
@@ -469,7 +484,7 @@ side_thread(void *arg)
 /* Whoever reads behind the last row that he has seen would never see the row of a transaction that began before and ends later. */
 Test(driver, nothing_is_settled_behind_a_transaction_under_way)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct side first = { .may_end = false }, second = { .may_end = true };
 	bool is_alone = !getenv("KEYWARD_TEST_POSTGRES");       /* SQLite has one writer at a time */
 	const char *before = db_settled(op), *during;
@@ -496,7 +511,7 @@ Test(driver, nothing_is_settled_behind_a_transaction_under_way)
 
 Test(driver, a_reply_that_rides_settles_with_its_commit)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct side side = { .may_end = true };
 
 	cr_assert_eq(db_run_last(op, side_body, &side), 0, "%s", op_failure(op));
@@ -583,7 +598,7 @@ check_rows(struct op *op, void *arg)
 
 Test(driver, many_rows_at_once_are_the_same_rows)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	size_t turn = 0;
 
 	cr_assert_eq(db_run(op, put_rows, &turn), 0, "%s", op_failure(op));
@@ -611,7 +626,7 @@ put_plain(struct op *op, void *arg)
 
 Test(driver, many_rows_are_all_or_nothing)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct pair pair = { "row-17", "1", 0, 0 }, first = { "row-0", NULL, 0, 0 };
 	char names[MANY_ROWS][16];
 
@@ -629,7 +644,7 @@ Test(driver, many_rows_are_all_or_nothing)
 
 Test(driver, migrating_again_changes_nothing)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 
 	cr_assert_eq(db_migrate(op, svc.db), 0);
 	op_end(op);
@@ -637,7 +652,7 @@ Test(driver, migrating_again_changes_nothing)
 
 Test(driver, one_claim_at_a_time)
 {
-	struct op *op = op_begin(&svc, NULL);
+	struct op *op = store_op();
 	struct db *other;
 
 	cr_assert_eq(db_claim(op, svc.db), 0);
