@@ -145,6 +145,23 @@ config_database_shown(struct arena *mem, const char *text)
 	return out.text;
 }
 
+/* "127.0.0.1:7443" or "[::1]:7443": a name would have to be asked for (net/http.h). */
+static bool
+is_listen(const char *text, const char *colon)
+{
+	bool is_six = *text == '[';
+	const char *from = text + is_six;
+	ptrdiff_t n = colon - from - is_six;
+	char host[ADDRESS_TEXT_BYTES];
+	struct address address;
+
+	if (n <= 0 || n >= (ptrdiff_t)sizeof(host) || !is_port(colon + 1) || colon[1] == '0' || is_six != (colon[-1] == ']'))
+		return false;
+	memcpy(host, from, (size_t)n);
+	host[n] = '\0';
+	return is_six == (strchr(host, ':') != NULL) && address_read(host, &address);
+}
+
 /* What is wrong with a text of this type, or NULL. */
 static const char *
 text_fault(struct arena *mem, const struct config_row *row, const char *text)
@@ -166,8 +183,8 @@ text_fault(struct arena *mem, const struct config_row *row, const char *text)
 			return "must have a port from 1 to 65535, or none";
 		return NULL;
 	case CONFIG_LISTEN:
-		if (!colon || colon == text || !is_port(colon + 1))
-			return "must be address:port, for example 127.0.0.1:7443 or [::1]:7443";
+		if (!colon || !is_listen(text, colon))
+			return "must be an IP address and a port from 1 to 65535, for example 127.0.0.1:7443 or [::1]:7443";
 		return NULL;
 	case CONFIG_LEVEL:
 		return log_level_parse(text) < 0 ? "must be error, warning, notice, info or debug" : NULL;
