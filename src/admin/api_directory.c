@@ -381,6 +381,26 @@ HANDLER(api_directory_create)
 	return rc;
 }
 
+/* The password is kept whatever comes of it: the server may be down, or change its own a minute later. */
+static const char *
+try_password(struct op *op, const char *name)
+{
+	const struct catalog_directory *directory = catalog_directory(catalog_get(op), name);
+	struct ldap_link *link;
+	const char *text;
+
+	op->deadline_ms = time_monotonic_ms() + PROBE_DEADLINE_MS;
+	if (!directory)
+		return "";
+	if (directory_connect(op, directory, &link) == 0) {
+		ldap_link_close(link);
+		return ", and the service account signs in with it";
+	}
+	text = op_printf(op, ", but the service account cannot sign in now: %.700s", op_failure(op));
+	op_forgive(op);
+	return text;
+}
+
 HANDLER(api_directory_password);
 HANDLER(api_directory_password)
 {
@@ -398,6 +418,6 @@ HANDLER(api_directory_password)
 	if (!rc)
 		rc = objects_set_secret(op, OBJECT_DIRECTORY, name, secret);
 	if (!rc)
-		api_done(op, reply, "the password of directory %s is set", name);
+		api_done(op, reply, "the password of directory %s is set%s", name, try_password(op, name));
 	return rc;
 }
