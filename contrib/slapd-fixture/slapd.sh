@@ -185,7 +185,7 @@ start)
     echo "slapd.sh: slapd did not start; are the ports $port and $tls_port free?" >&2
     exit 1
   fi
-  for _ in $(seq 1 250); do
+  for _ in $(seq 1 3000); do
     if pid=$(running) && ldapsearch -x -LLL -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
       echo "slapd runs, process $pid, ldap://127.0.0.1:$port and ldaps://127.0.0.1:$tls_port"
       exit 0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # A directory that lies, stalls or is not the one it claims to be (tests/attack/fakeldap.py), against the functions that the daemon signs
-# people in with.  L01-L08 and L10 are the attacks' numbers in doc/security.md.  A probe that hangs is ended after 30 s and fails its point.
+# people in with.  L01-L08 and L10 are the attacks' numbers in doc/security.md.  A probe that hangs fails its point after two minutes.
 [ -n "$BASH_VERSION" ] || exec bash "$0" "$@"
 . "${srcdir:-$(dirname "$0")/../..}/tests/lib.sh"
 

@@ -68,7 +68,7 @@ lie()
   how=${2:-ldaps}
   rm -f "$work/ready"
   echo "$1 $how ${3:-good} ${4:-new}" >&7
-  for _ in $(seq 1 600); do
+  for _ in $(seq 1 6000); do
     [ ! -s "$work/ready" ] || break
     sleep 0.01
   done
@@ -123,7 +123,7 @@ ask()
   done
   printf '%s\n' "$line" >&"${PROBE[1]}"
   : >"$work/answer"
-  while IFS= read -r -t 40 word <&"${PROBE[0]}"; do
+  while IFS= read -r -t 120 word <&"${PROBE[0]}"; do
     [ "$word" != . ] || return 0
     printf '%s\n' "$word" >>"$work/answer"
   done
@@ -133,7 +133,7 @@ ask()
 # The same by a probe of its own, with its own environment.
 ask_apart()
 {
-  timeout 40 "$probe" "$work/objects.yaml" service-secret "$@" >"$work/answer" 2>"$work/probe.log"
+  timeout 120 "$probe" "$work/objects.yaml" service-secret "$@" >"$work/answer" 2>"$work/probe.log"
   [ $? -ne 124 ] || echo "result: HUNG" >>"$work/answer"
 }
 
