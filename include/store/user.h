@@ -64,6 +64,8 @@ int db_user_marks(struct op *op, const char *directory_id, const char *after, si
     struct user_mark **ret, size_t *ret_n) MUST_CHECK;
 /* Accounts whose directory_until has passed by and whom the directory's side still calls active; at most limit. */
 int db_user_list_over(struct op *op, int64_t now_ms, size_t limit, struct user ***ret, size_t *ret_n) MUST_CHECK;
+/* Accounts that were disabled here, whatever their directory says, by login name; at most limit. */
+int db_user_list_disabled_here(struct op *op, size_t limit, struct user ***ret, size_t *ret_n) MUST_CHECK;
 /* How many accounts a directory has, and how many of them are active. */
 int db_user_count(struct op *op, const char *directory_id, int64_t *ret_all, int64_t *ret_active) MUST_CHECK;
 /* How many people of a directory were disabled by it after since_ms, or got an end before soon_ms; those of approved runs left out. */

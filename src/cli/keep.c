@@ -125,6 +125,13 @@ say_json(struct op *op, const char *file, const struct backup *b)
 
 	if (b->kept)
 		json_object_set_new(object, "kept", json_string(b->kept));
+	if (b->is_compared) {
+		json_t *names = json_array();
+
+		for (size_t i = 0; i < b->n_reopened; i++)
+			json_array_append_new(names, json_string(b->reopened[i]));
+		json_object_set_new(object, "reopened", names);
+	}
 	printf("%s\n", json_text(op, object));
 }
 
@@ -197,6 +204,21 @@ do_restore(struct op *op, struct cli *cli, const struct keep_progress *progress,
 	return keep_restore(op, cli->file, is_forced(cli), progress, ret);
 }
 
+/* The one thing done by hand that must not be overlooked. */
+static void
+say_reopened(struct op *op, const struct backup *b)
+{
+	if (b->n_reopened)
+		printf("These accounts were disabled here, by hand, and after this restore they are not:\n");
+	for (size_t i = 0; i < b->n_reopened; i++)
+		printf("    keyward user disable %s\n", clean_text(op, b->reopened[i]));
+	if (b->n_reopened)
+		printf("Do that as soon as keywardd runs: nobody signs in before the first synchronisation has ended. "
+		    "An account newer than the backup is there only then.\n");
+	else if (b->is_compared)
+		printf("No account that was disabled here by hand is active again.\n");
+}
+
 static void
 say_restore(struct op *op, struct cli *cli, const struct backup *b)
 {
@@ -211,6 +233,7 @@ say_restore(struct op *op, struct cli *cli, const struct backup *b)
 		printf("the database from before is %s\n", b->kept);
 	printf("now start keywardd: everybody has to sign in again, and can do so once the directories have been synchronised.\n"
 	    "What was changed by hand since the backup (accounts disabled here, roles given, objects) has to be done again.\n");
+	say_reopened(op, b);
 }
 
 static int

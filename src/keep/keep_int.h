@@ -65,6 +65,12 @@ struct backup_visitor {
 int backup_read_all(struct op *op, const char *path, const struct master_key *key, struct backup *ret_about,
     const struct backup_visitor *visitor) MUST_CHECK;
 
+/*
+ * Fills ret->reopened from the database that goes (its log folded in) and the one that comes.  One that cannot be read leaves is_compared
+ * false: a restore must not fail for what it takes away.
+ */
+void reopened_find(struct op *op, const char *old, const char *restored, struct backup *ret);
+
 /* Brings the names in the folder of path to the disk. */
 int file_sync_folder(struct op *op, const char *path) MUST_CHECK;
 

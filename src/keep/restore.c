@@ -215,6 +215,7 @@ swap(struct op *op, const char *new, const char *file, int claim, struct backup 
 	if (access(file, F_OK) == 0) {
 		ret->kept = kept_name(op, file);
 		fold_log(op, file);
+		reopened_find(op, file, new, ret);
 	}
 	rc = db_file_mark(op, claim, true);
 	if (!rc)

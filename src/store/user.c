@@ -28,6 +28,7 @@ SQL_DEFINE(user_list,
 SQL_DEFINE(user_list_over,
     "SELECT " COLUMNS " FROM users WHERE directory_until IS NOT NULL AND directory_state = 'active' AND directory_until <= $1"
     " ORDER BY directory_until LIMIT $2");
+SQL_DEFINE(user_list_disabled_here, "SELECT " COLUMNS " FROM users WHERE local_state = 'disabled' ORDER BY login_key, id LIMIT $1");
 SQL_DEFINE(user_marks,
     "SELECT id, external_id, digest, state, directory_state FROM users WHERE directory_id = $1 AND external_id > $2"
     " ORDER BY external_id LIMIT $3");
@@ -187,6 +188,12 @@ int
 db_user_list_over(struct op *op, int64_t now_ms, size_t limit, struct user ***ret, size_t *ret_n)
 {
 	return find_all(op, &user_list_over, ARGS(INT_(now_ms), INT_((int64_t)limit)), limit, ret, ret_n);
+}
+
+int
+db_user_list_disabled_here(struct op *op, size_t limit, struct user ***ret, size_t *ret_n)
+{
+	return find_all(op, &user_list_disabled_here, ARGS(INT_((int64_t)limit)), limit, ret, ret_n);
 }
 
 /* One statement for up to MANY_N keys; a row goes to every place whose key it has. */
