@@ -44,14 +44,19 @@ class Chromium:
 
     def __exit__(self, *_):
         try:
-            self.call("Browser.close", seconds=5)
+            self.call("Browser.close", seconds=30)
         except (OSError, EOFError, TimeoutError, RuntimeError):
             pass
         try:
-            self.process.wait(5)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
+            pass
+        # what it started may still write into the profile
+        try:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        except ProcessLookupError:
+            pass
+        self.process.wait()
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def receive(self, end):
@@ -94,6 +99,7 @@ class Page:
         self.session = chromium.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         # The page's own requests only: a test certificate authority is not in Chromium's store.
         self.call("Security.setIgnoreCertificateErrors", ignore=True)
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
@@ -104,25 +110,31 @@ class Page:
     def call(self, method, **params):
         return self.chromium.call(method, self.session, **params)
 
-    def wait_load(self, seconds=60):
+    def loader(self):
+        """What a document is known by, so that the end of the one before is not taken for that of the next one."""
+        return self.call("Page.getFrameTree")["frameTree"]["frame"]["loaderId"]
+
+    def wait_load(self, is_awaited, seconds=120):
+        """Until a document whose loader is_awaited has been loaded."""
         end, seen = time.monotonic() + seconds, 0
         while True:
             while seen < len(self.chromium.events):
                 event = self.chromium.events[seen]
                 seen += 1
-                if event.get("sessionId") == self.session and event["method"] == "Page.loadEventFired":
+                if (event.get("sessionId") == self.session and event["method"] == "Page.lifecycleEvent" and event["params"]["name"] == "load" and
+                        is_awaited(event["params"]["loaderId"])):
                     return
             self.chromium.events.append(self.chromium.receive(end))
 
     def go(self, url):
-        self._forget_loads()
-        failure = self.call("Page.navigate", url=url).get("errorText")
-        if failure:
-            raise RuntimeError(f"{url}: {failure}")
-        self.wait_load()
+        answer = self.call("Page.navigate", url=url)
+        if answer.get("errorText"):
+            raise RuntimeError(f"{url}: {answer['errorText']}")
+        self.wait_load(lambda loader: loader == answer["loaderId"])
 
-    def _forget_loads(self):
-        self.chromium.events = [event for event in self.chromium.events if event.get("method") != "Page.loadEventFired"]
+    def _known(self):
+        """Loaders of the document that is shown and of those before."""
+        return {self.loader()} | {event["params"]["loaderId"] for event in self.chromium.events if event.get("method") == "Page.lifecycleEvent"}
 
     def js(self, expression):
         answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True)
@@ -137,24 +149,22 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def press_enter(self, navigates=True):
-        if navigates:
-            self._forget_loads()
+        known = self._known() if navigates else ()
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r" if kind == "keyDown" else "")
         if navigates:
-            self.wait_load()
+            self.wait_load(lambda loader: loader not in known)
 
     def click(self, selector, navigates=True):
         where = self.js(f"(e => {{ if (!e) return null; e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
                         f" return [r.x + r.width / 2, r.y + r.height / 2] }})(document.querySelector({json.dumps(selector)}))")
         if not where:
             raise RuntimeError(f"nothing to click at {selector}")
-        if navigates:
-            self._forget_loads()
+        known = self._known() if navigates else ()
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=where[0], y=where[1], button="left", clickCount=1)
         if navigates:
-            self.wait_load()
+            self.wait_load(lambda loader: loader not in known)
 
     def screenshot(self, path):
         with open(path, "wb") as file:
