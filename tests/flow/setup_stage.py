@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from stage import BUILD, Stage, free_ports, run
+from stage import BUILD, Stage, run
 
 
 class SetupStage(Stage):
@@ -14,8 +14,8 @@ class SetupStage(Stage):
         super().__init__(**options)
         self.place = self.path("place")
         self.config_file = os.path.join(self.place, "keyward.yaml")
-        self.web_port, self.ops_port = free_ports(2)
-        self.issuer = f"https://localhost:{self.web_port}"
+        # no second choice, which might fall on the directory's ports
+        self.web_port = self.port
 
     def __enter__(self):
         os.mkdir(self.place)
@@ -54,17 +54,15 @@ class SetupStage(Stage):
         return None
 
     def end_daemon(self):
-        pid = self.daemon_pid()
+        pid, end = self.daemon_pid(), time.monotonic() + 60
         if pid:
             os.kill(pid, signal.SIGTERM)
-            for _ in range(600):
-                if not os.path.exists(f"/proc/{pid}"):
-                    break
-                try:
-                    os.waitpid(pid, os.WNOHANG)
-                except ChildProcessError:
-                    pass
+            # one that nobody reaps has no command line any more
+            while self.daemon_pid() == pid and time.monotonic() < end:
                 time.sleep(0.05)
+            if self.daemon_pid() == pid:
+                self.check("the daemon ends", False, self.log_tail())
+                os.kill(pid, signal.SIGKILL)
 
     def log(self):
         try:
