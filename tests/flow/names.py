@@ -45,6 +45,12 @@ def _settle():
     os.unlink(file.name)
 
 
+def resolver(options=""):
+    """What the resolv.conf of these namespaces says; a process that starts then reads it."""
+    with open("/etc/resolv.conf", "w") as file:
+        file.write(f"nameserver 127.0.0.1\n{options}\n")
+
+
 class NameServer:
     def __init__(self, names):
         self.names, self.mode, self.asked = dict(names), "ok", 0
