@@ -105,7 +105,7 @@ class Service:
         """Whether another one runs when a variable that it needs is empty."""
         try:
             done = subprocess.run(self.command, env={**{k: v for k, v in self.env.items() if v is not None}, variable: ""}, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False)
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)
         except subprocess.TimeoutExpired:
             return True
         return done.returncode == 0
@@ -115,7 +115,7 @@ class Service:
             return file.read()
 
     def _wait(self):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             found = re.search(r"^listening on (http\S+)$", self.text(), re.M)
             if found:
@@ -130,7 +130,7 @@ class Service:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -278,14 +278,16 @@ class Proxy:
         log = open(self.path("out.log"), "ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return self
             except OSError:
                 time.sleep(0.05)
-        raise Failure(f"{self.name} does not listen:\n{self.log()[-3000:]}")
+        said = self.log()[-3000:]
+        self.stop()
+        raise Failure(f"{self.name} does not listen:\n{said}")
 
     def log(self):
         text = ""
@@ -301,7 +303,7 @@ class Proxy:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -326,7 +328,9 @@ def nginx(stage, port, backend, app, secret=None):
         "proxy_ssl_name keyward.clinic.test;": "proxy_ssl_name localhost;", "listen 127.0.0.1:8443 ssl;": f"listen 127.0.0.1:{port} ssl;",
         "server_name records.clinic.test;": "server_name localhost;", "/etc/nginx/records.pem": proxy.path("web.pem"),
         "/etc/nginx/records.key": proxy.path("web.key"), "/etc/nginx/keyward-secret.conf": proxy.path("secret.conf"),
-        "/etc/ssl/certs/ca-certificates.crt": proxy.path("ca.pem"), "http://127.0.0.1:8080": f"http://127.0.0.1:{backend.port}"})
+        "/etc/ssl/certs/ca-certificates.crt": proxy.path("ca.pem"), "http://127.0.0.1:8080": f"http://127.0.0.1:{backend.port}",
+        # a busy machine is no Keyward that is away
+        "_timeout 3s;": "_timeout 60s;"})
     folders = "".join(f"{kind}_temp_path {proxy.path(kind)};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     conf = proxy.write("nginx.conf", f"daemon off;\nmaster_process off;\npid {proxy.path('pid')};\nerror_log {proxy.path('error.log')};\n"
                        f"events {{ worker_connections 256; }}\nhttp {{\naccess_log off;\n{folders}{records}}}\n")
