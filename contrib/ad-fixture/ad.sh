@@ -163,13 +163,13 @@ start)
   [ "$bulk_n" -eq 0 ] || bulk "$bulk_n"
   setsid /usr/bin/python3 "$here/controller.py" "$dc" "$address" "$port" "$tls_port" "$kdc_port" </dev/null >"$dir/controller.log" 2>&1 &
   echo $! >"$dir/controller.pid"
-  for _ in $(seq 1 600); do
+  for _ in $(seq 1 2400); do
     if ! kill -0 "$(cat "$dir/controller.pid")" 2>/dev/null; then
       cat "$dir/controller.log" >&2
       tail -5 "$dc/samba.out" >&2 || :
       exit 1
     fi
-    if pid=$(running) && ldapsearch -x -LLL -o nettimeout=5 -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
+    if pid=$(running) && timeout 30 ldapsearch -x -LLL -o nettimeout=5 -H "ldap://127.0.0.1:$port" -b '' -s base dn >/dev/null 2>&1; then
       echo "samba runs, process $pid, ldap://localhost:$port and ldaps://localhost:$tls_port"
       exit 0
     fi

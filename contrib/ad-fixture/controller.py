@@ -72,6 +72,15 @@ def carry_to(address, port):
     return carry
 
 
+async def wait_listening(address, port):
+    while True:
+        try:
+            (await asyncio.open_connection(address, port))[1].close()
+            return
+        except OSError:
+            await asyncio.sleep(0.02)
+
+
 async def main():
     folder, address, *ports = sys.argv[1:]
     sockets = [listen(int(port)) for port in ports]
@@ -86,10 +95,18 @@ async def main():
         samba = subprocess.Popen(["/usr/sbin/samba", "-i", "-M", "single", "-s", os.path.join(folder, "etc", "smb.conf")],
                                  stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                  preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-    for sock, inner in zip(sockets, (389, 636, 88)):
-        await asyncio.start_server(carry_to(address, inner), sock=sock)
     died = loop.run_in_executor(None, samba.wait)
-    await asyncio.wait([died, asyncio.ensure_future(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
+    over = [died, asyncio.ensure_future(ended.wait())]
+
+    async def serve():
+        # whoever comes sooner waits: nobody shall see one of the three answer and another one refuse
+        for inner in (389, 636, 88):
+            await wait_listening(address, inner)
+        for sock, inner in zip(sockets, (389, 636, 88)):
+            await asyncio.start_server(carry_to(address, inner), sock=sock)
+        await asyncio.Event().wait()
+
+    await asyncio.wait([*over, asyncio.ensure_future(serve())], return_when=asyncio.FIRST_COMPLETED)
     if samba.poll() is not None:
         sys.stderr.write(f"samba ended with {samba.returncode}; see {folder}/samba.out\n")
         os._exit(1)

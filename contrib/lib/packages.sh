@@ -8,6 +8,18 @@ AD_PACKAGES="samba samba-ad-provision samba-dsdb-modules python3-samba ldb-tools
 CHECK_PACKAGES="python3-gssapi libcriterion-dev libjwt-dev postgresql nginx-light apache2-bin libapache2-mod-auth-openidc nodejs node-jose
   chromium valgrind wrk xz-utils strace systemd"
 
+# until_it_works COMMAND...: the machine's own updates may hold a lock, or the network be away for a moment; two minutes at most.
+until_it_works()
+{
+  tries=0
+  until "$@"; do
+    tries=$((tries + 1))
+    [ $tries -lt 12 ] || return 1
+    echo "again in ten seconds: $*" >&2
+    sleep 10
+  done
+}
+
 # Installs those of the packages that are missing.
 install_packages()
 {
@@ -26,8 +38,9 @@ install_packages()
   fi
   echo "installing:$missing"
   # slapd asks for an administrator's password and starts a server of its own; neither is wanted here.
-  echo "slapd slapd/no_configuration boolean true" | $as_root debconf-set-selections
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null ||
+  # shellcheck disable=SC2016
+  until_it_works sh -c 'echo "slapd slapd/no_configuration boolean true" | $1 debconf-set-selections' sh "$as_root" || return 1
+  until_it_works $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null ||
     { echo "apt-get update failed" >&2; return 1; }
   # None of the servers that come with the packages starts, now or (file sharing above all) at the next boot: the scripts start their own.
   policy=
@@ -38,7 +51,8 @@ install_packages()
   fi
   code=0
   # shellcheck disable=SC2086
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"${TMPDIR:-/tmp}/keyward-apt.$$" 2>&1 || code=$?
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 \
+    $missing >"${TMPDIR:-/tmp}/keyward-apt.$$" 2>&1 || code=$?
   [ -z "$policy" ] || $as_root rm -f $policy
   case "$missing " in *" samba "*) $as_root systemctl disable --quiet smbd nmbd samba-ad-dc 2>/dev/null || : ;; esac
   [ $code -eq 0 ] || tail -5 "${TMPDIR:-/tmp}/keyward-apt.$$" >&2

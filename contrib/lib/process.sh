@@ -10,11 +10,11 @@ process_of()
   tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$2" && echo "$pid"
 }
 
-# end_process PID [SIGNAL]: waits until it has ended; 1, and a word about it, when it has not after 15 s.
+# end_process PID [SIGNAL]: waits until it has ended; 1, and a word about it, when it has not after a minute.
 end_process()
 {
   kill -"${2:-TERM}" "$1" 2>/dev/null || return 0
-  for _ in $(seq 1 750); do
+  for _ in $(seq 1 3000); do
     # one that nobody reaps has no command line any more
     { read -r -d '' _ <"/proc/$1/cmdline"; } 2>/dev/null || return 0
     sleep 0.02

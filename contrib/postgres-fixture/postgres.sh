@@ -19,13 +19,18 @@ command=${1:-} dir=${2:-}
 shift 2
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] && [ -x "$bin/initdb" ] || { echo "PostgreSQL is not installed: apt install postgresql" >&2; exit 1; }
-mkdir -p "$dir" && dir=$(cd "$dir" && pwd) || exit 1
+mkdir -p "$dir" && dir=$(cd "$dir" && pwd -P) || exit 1
 as=
 [ "$(id -u)" -ne 0 ] || as="runuser -u postgres --"
 
 run()
 {
   (cd / && $as "$@")
+}
+# Whether this process is one of this cluster's; what has ended and nobody reaps is not.
+runs_here()
+{
+  [ "$(readlink "/proc/$1/cwd")" = "$dir/data" ]
 }
 superuser()
 {
@@ -73,10 +78,10 @@ start()
   fi
   echo "${listen:-5432}" >"$dir/port"
   # after kill, where nobody reaps orphans: what is left of the postmaster is not one
-  if [ -f "$dir/data/postmaster.pid" ] && ! readlink "/proc/$(head -1 "$dir/data/postmaster.pid")/cwd" >/dev/null; then
+  if [ -f "$dir/data/postmaster.pid" ] && ! runs_here "$(head -1 "$dir/data/postmaster.pid")"; then
     rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.*
   fi
-  run "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 60 -o "$options" start >>"$dir/log" 2>&1 ||
+  run "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 300 -o "$options" start >>"$dir/log" 2>&1 ||
     { tail -n 20 "$dir/log" >&2; exit 1; }
   PGPORT=$(cat "$dir/port")
   export PGPORT
@@ -87,21 +92,31 @@ start()
 case $command in
 start) start "$@" ;;
 stop)
-  run "$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null 2>&1
+  run "$bin/pg_ctl" -D "$dir/data" -m immediate -w -t 300 stop >/dev/null 2>&1
   rm -rf "$dir"
   ;;
-halt) run "$bin/pg_ctl" -D "$dir/data" -m fast -w stop >/dev/null 2>&1 ;;
+halt) run "$bin/pg_ctl" -D "$dir/data" -m fast -w -t 300 stop >/dev/null 2>&1 ;;
 kill)
   head=$(head -1 "$dir/data/postmaster.pid") || exit 1
   # only what runs in this folder
-  [ "$(readlink "/proc/$head/cwd")" = "$dir/data" ] || exit 1
-  kill -KILL "$head" $(ps -o pid= --ppid "$head")
+  runs_here "$head" || exit 1
+  # no new ones meanwhile
+  kill -STOP "$head"
+  all="$head $(ps -o pid= --ppid "$head")"
+  kill -KILL $all
+  # one that is not gone yet still holds the shared memory, and the next start is refused
+  for one in $all; do
+    for try in $(seq 1 3000); do
+      runs_here "$one" || break
+      sleep 0.02
+    done
+  done
   ;;
 database)
   # two at once may meet at the template
-  for try in 1 2 3 4 5; do
+  for try in $(seq 1 20); do
     superuser -c "CREATE DATABASE \"$1\" OWNER keyward TEMPLATE template0" && break
-    [ "$try" -lt 5 ] || exit 1
+    [ "$try" -lt 20 ] || exit 1
     sleep 0.3
   done
   echo "host=$dir port=$PGPORT user=keyward dbname=$1"
