@@ -45,24 +45,38 @@ ENGINE = os.environ.get("KEYWARD_FLOW_DATABASE") or "sqlite"
 REDIRECT_URI = "https://app.clinic.test/callback"
 
 
+RESERVED = []           # sockets whose names say which ports are ours
+
+
+def reserve(port):
+    """False when another test has it; else nobody else gets it before this process ends, whether a server listens there or is just away."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0keyward-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    RESERVED.append(name)
+    return True
+
+
 def free_ports(n):
     """Below the range from which the kernel takes ports for connections: nobody is given them before the servers begin."""
-    held = []
-    while len(held) < n:
-        one = socket.socket()
-        try:
-            one.bind(("127.0.0.1", random.randrange(15000, 32000)))
-            held.append(one)
-        except OSError:
-            one.close()
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if reserve(port):
+            ports.append(port)
     return ports
 
 
 def run(*command, check=True, **options):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=options.pop("timeout", 120), **options)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=options.pop("timeout", 300), **options)
     if check and done.returncode != 0:
         raise Failure(f"{' '.join(str(word) for word in command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
@@ -81,7 +95,9 @@ class Stage:
             "organisation": "Tarn Valley Clinic", "issuer": self.issuer, "listen": f"127.0.0.1:{self.port}",
             "ops_listen": f"127.0.0.1:{self.ops_port}", "tls_certificate": self.path("web.pem"), "tls_key": self.path("web.key"),
             "socket": self.path("keyward.sock"), "database": self.path("keyward.db"), "master_key": self.path("master.key"),
-            "source_url": "https://keyward.test/source", "service_desk": "Service desk, extension 4400", **(config or {})}
+            "source_url": "https://keyward.test/source", "service_desk": "Service desk, extension 4400",
+            # a test says itself when directories are read, however long it lasts
+            "sync_interval": 86400, **(config or {})}
         self.is_postgres, self.postgres = ENGINE == "postgresql", None
         if self.is_postgres and "database" not in (config or {}):
             self._database(own_postgres)
@@ -274,7 +290,7 @@ class Stage:
             self.wait_ready()
         return self.daemon
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=120):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.daemon.poll() is not None:
@@ -295,11 +311,11 @@ class Stage:
         if self.daemon.poll() is None:
             self.daemon.send_signal(how)
             try:
-                self.daemon.wait(30)
+                self.daemon.wait(90)
             except subprocess.TimeoutExpired:
                 self.daemon.kill()
                 self.daemon.wait()
-                self.daemon, code = None, "still alive after 30 s"
+                self.daemon, code = None, "still alive after 90 s"
                 return code
         code, self.daemon = self.daemon.returncode, None
         return code
@@ -315,7 +331,7 @@ class Stage:
         return "\n".join(self.log().splitlines()[-lines:])
 
     def ops(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=60) as answer:
             return answer.read().decode()
 
     def metric(self, name, /, **labels):
