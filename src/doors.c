@@ -160,15 +160,20 @@ static bool
 renew(struct op *op, bool is_forced)
 {
 	struct doors *doors = op->svc->doors;
+	struct http_certificate_facts before = { 0 }, after = { 0 };
 	int rc;
 
 	pthread_mutex_lock(&doors->lock);
+	http_certificate(doors->servers[DOOR_PUBLIC], &before);
 	rc = http_renew(op, doors->servers[DOOR_PUBLIC], is_forced);
 	if (rc < 0)
 		log_line(LOG_LEVEL_ERROR, "certificate.refused", "why", op_failure(op), "instead", "the old one stays in use", NULL);
 	if (rc > 0) {
 		log_line(LOG_LEVEL_NOTICE, "certificate.renewed", "file", doors->config->tls_certificate, NULL);
-		doors->warned = 0;
+		/* the same one read again has been told of already */
+		http_certificate(doors->servers[DOOR_PUBLIC], &after);
+		if (after.from_ms != before.from_ms || after.until_ms != before.until_ms)
+			doors->warned = 0;
 	}
 	warn_of_end(op, doors);
 	pthread_mutex_unlock(&doors->lock);

@@ -307,8 +307,9 @@ reload_config(struct op *op, struct daemon *d)
 	/* The issuer of tokens and the address that is listened on must not part while the daemon runs. */
 	config_keep_start(config, op->config);
 	log_set_level(log_level_parse(config->log_level));
-	log_line(LOG_LEVEL_NOTICE, "config.reloaded", "file", d->config_file, "wait for a restart", *later ? later : NULL, NULL);
 	program_set_config(&d->program, config);
+	/* who reads this may rely on it */
+	log_line(LOG_LEVEL_NOTICE, "config.reloaded", "file", d->config_file, "wait for a restart", *later ? later : NULL, NULL);
 	return op_printf(op, "Serving %s", op->config->issuer);
 }
 
