@@ -33,13 +33,13 @@ class Manager:
     def _listen(self):
         while True:
             text = self.socket.recv(65536).decode()
-            for line in text.splitlines():
-                self.heard.append((time.monotonic(), line))
+            # all of a datagram at once: who has seen READY=1 finds the STATUS= that came with it
+            self.heard.extend([(time.monotonic(), line) for line in text.splitlines()])
 
     def lines(self, start=""):
         return [line for _, line in list(self.heard) if line.startswith(start)]
 
-    def wait_for(self, start, seconds=30, count=1):
+    def wait_for(self, start, seconds=120, count=1):
         """True when so many lines that begin with start have come."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -52,7 +52,7 @@ class Manager:
         """The daemon with these (name, socket) as descriptors 3 and up."""
         names = ":".join(name for name, _ in sockets) if names is None else names
         fds = [one.fileno() for _, one in sockets]
-        # the shell gives each its number and is the daemon afterwards, so that LISTEN_PID is right
+        # the shell gives each its number and is the daemon afterwards, so that LISTEN_PID is right; not every sh knows numbers above 9
         moves = " ".join(f"{3 + i}<&{fd}" for i, fd in enumerate(fds))
         if any(3 <= fd < 3 + len(fds) for fd in fds):
             high = [os.dup(os.dup(os.dup(fd))) for fd in fds]
@@ -62,7 +62,7 @@ class Manager:
         script = f"export LISTEN_PID=$$; exec {words} {moves}" if fds else f"exec {words}"
         more = {"LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": names} if fds else {}
         log = open(self.stage.path("keywardd.log"), "ab")
-        daemon = subprocess.Popen(["sh", "-c", script], stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=fds,
+        daemon = subprocess.Popen(["bash", "-c", script], stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=fds,
                                   env={**os.environ, "NOTIFY_SOCKET": self.address, **more, **env})
         log.close()
         self.stage.daemon = daemon
