@@ -15,6 +15,8 @@ import threading
 
 # the statement of that name is run (driver_pg_wire.c prepares it once, with other bytes before its name)
 COMMIT = b"\0commit\0"
+# ReadyForQuery outside of a transaction
+IDLE = b"Z\0\0\0\5I"
 
 
 class Cutter:
@@ -80,7 +82,7 @@ class Cutter:
             return how
 
     def _carry(self, client, server):
-        line, is_deaf = (client, server), False
+        line, is_deaf, asked, told = (client, server), None, b"", b""
         with self.lock:
             self.lines.add(line)
         try:
@@ -90,10 +92,16 @@ class Cutter:
                     if not data:
                         return
                     if end is server:
+                        told = (told + data)[-len(IDLE):]
                         if not is_deaf:
                             client.sendall(data)
+                        elif is_deaf == "after" and told == IDLE:
+                            # the commit is done; nobody will read its answer
+                            return
                         continue
-                    if COMMIT in data:
+                    # its name may come in two pieces
+                    is_commit, asked = COMMIT in asked + data, (asked + data)[1 - len(COMMIT):]
+                    if is_commit:
                         self.seen = len(data)
                         how = self._take()
                         if how == "before":
@@ -102,12 +110,8 @@ class Cutter:
                             server.sendall(data[:self.count])
                             return
                         if how in ("after", "hang"):
+                            is_deaf, told = how, b""
                             server.sendall(data)
-                            is_deaf = True
-                            if how == "after":
-                                # the answer is there, so the commit is done; nobody will read it
-                                server.recv(65536)
-                                return
                             continue
                     server.sendall(data)
         except OSError:
