@@ -12,7 +12,7 @@
 #     postgres.sh env DIR              PG_SOCKET, PG_PORT, PG_CA, PG_PASSWORD_FILE
 #
 # --durable: commits wait for the disk, as they do in earnest (else fsync=off).  With --port the role keyward needs the password
-# in PG_PASSWORD_FILE, and the certificate is for localhost and 127.0.0.1.
+# in PG_PASSWORD_FILE, and the certificate is for localhost and 127.0.0.1, good for PG_CERTIFICATE_DAYS (30).
 set -u
 command=${1:-} dir=${2:-}
 [ -n "$command" ] && [ -n "$dir" ] || { sed -n '3,16s/^# \{0,1\}//p' "$0"; exit 2; }
@@ -43,7 +43,7 @@ certificate()
       -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign &&
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj /CN=localhost &&
     printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' >server.ext &&
-    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile server.ext -out server.pem) >"$dir/openssl.log" 2>&1 ||
+    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days "${PG_CERTIFICATE_DAYS:-30}" -extfile server.ext -out server.pem) >"$dir/openssl.log" 2>&1 ||
     return 1
   [ -z "$as" ] || chown postgres "$dir/server.key" "$dir/server.pem"
   chmod 644 "$dir/ca.pem" "$dir/server.pem"

@@ -31,6 +31,8 @@ int certificate_self_made(struct op *op, const char *key_pem, const struct certi
     char **ret_ca_pem, char **ret_pem) MUST_CHECK;
 /* A certificate signing request (RFC 2986) for the clinic's authority. */
 int certificate_request(struct op *op, const char *key_pem, const struct certificate_subject *subject, char **ret_pem) MUST_CHECK;
+/* The certificate that the other side of a TLS connection showed; tls is its SSL.  ERR_NOT_FOUND when it showed none. */
+int certificate_of_peer(struct op *op, void *tls, char **ret_pem) MUST_CHECK;
 /* What the first certificate of the text says; ERR_INVALID when there is none. */
 int certificate_read(struct op *op, const char *pem, struct certificate_facts *ret) MUST_CHECK;
 /*

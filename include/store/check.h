@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Looks at every table of a database: what the engine says of its own state, the schema, whether every value can be read, and whether
- * everything that is referred to is there.  Changes nothing; a daemon may be at work.
+ * everything that is referred to is there; and, quicker, how it is (db_examine).  Changes nothing; a daemon may be at work.
  */
 #ifndef KW_STORE_CHECK_H
 #define KW_STORE_CHECK_H
@@ -35,5 +35,21 @@ int db_check(struct op *op, struct db_findings *ret) MUST_CHECK;
  * where the address was given, and ERR_CONFIG.
  */
 int db_check_config(struct op *op, const struct config *config, struct problems *problems) MUST_CHECK;
+
+/* How a database is, for whoever looks after it (db_examine); texts belong to the op. */
+struct db_health {
+	const char *place;              /* "SQLite, /var/lib/keyward/keyward.db"; nothing secret */
+	const char *file;               /* where it lies; NULL for a server */
+	bool is_claimed;                /* a daemon works on it */
+	const char *unwritable;         /* why it cannot be written; NULL when it can */
+	const char *certificate;        /* PEM, that a server showed; NULL: a file, or no TLS */
+	/* given by who asks: reads the certificate from the SSL of a connection, which is not this room's business */
+	int (*certificate_of)(struct op *op, void *tls, char **ret_pem);
+	const char *damage;             /* what the engine's quick check found; NULL: nothing */
+	bool is_checked;                /* the quick check came to its end before the deadline; a server has none */
+	int64_t size_bytes, wal_bytes;  /* wal 0 for a server */
+};
+/* Looks at a database that db_open_reader opened, within the op's deadline; changes nothing in it.  certificate_of: see above. */
+int db_examine(struct op *op, struct db *db, int (*certificate_of)(struct op *op, void *tls, char **ret_pem), struct db_health *ret) MUST_CHECK;
 
 #endif

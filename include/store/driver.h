@@ -118,19 +118,6 @@ int db_migrate(struct op *op, struct db *db) MUST_CHECK;
 /* The schema that the database has (0: none yet), and the one that this program would make of it. */
 int db_schema(struct op *op, struct db *db, int *ret_version, int *ret_wanted) MUST_CHECK;
 
-/* How a database is, for whoever looks after it (db_examine); texts belong to the op. */
-struct db_health {
-	const char *place;              /* "SQLite, /var/lib/keyward/keyward.db"; nothing secret */
-	const char *file;               /* where it lies; NULL for a server */
-	bool is_claimed;                /* a daemon works on it */
-	const char *unwritable;         /* why it cannot be written; NULL when it can */
-	const char *damage;             /* what the engine's quick check found; NULL: nothing */
-	bool is_checked;                /* the quick check came to its end before the deadline; a server has none */
-	int64_t size_bytes, wal_bytes;  /* wal 0 for a server */
-};
-/* Looks at a database that db_open_reader opened, within the op's deadline; changes nothing in it. */
-int db_examine(struct op *op, struct db *db, struct db_health *ret) MUST_CHECK;
-
 /*
  * Runs body in a transaction, perhaps shared with others (group commit), and returns its result once that is durable.
  * A body that fails leaves nothing behind.  It may be run more than once.  Network is refused inside (assertion).

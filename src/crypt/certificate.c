@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -285,4 +286,14 @@ certificate_request(struct op *op, const char *key_pem, const struct certificate
 	X509_REQ_free(request);
 	EVP_PKEY_free(key);
 	return rc;
+}
+
+int
+certificate_of_peer(struct op *op, void *tls, char **ret_pem)
+{
+	X509 *crt = tls ? SSL_get1_peer_certificate(tls) : NULL;
+
+	*ret_pem = crt ? crt_text(op, crt) : NULL;
+	X509_free(crt);
+	return *ret_pem ? 0 : op_fail(op, ERR_NOT_FOUND, "the other side showed no certificate");
 }

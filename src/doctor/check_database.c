@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "store/driver.h"
+#include "crypt/certificate.h"
+#include "store/check.h"
 #include "store/schema.h"
 
 #define WAL_WARN_BYTES (INT64_C(256) << 20)
@@ -28,6 +29,29 @@ look_at_schema(struct check *c, struct db *db)
 		    "the database was made by a newer release: schema %d, this program knows %d", version, wanted);
 	else
 		check_ok(c, "schema", "schema %d, as this program wants it", version);
+}
+
+/* A server that is reached by TLS: without a good certificate no connection comes about. */
+static void
+look_at_certificate(struct check *c, const char *pem)
+{
+	struct certificate_facts facts;
+	enum doctor_verdict verdict;
+	const char *end;
+
+	if (certificate_read(c->op, pem, &facts)) {
+		check_failed(c, "certificate", "look at the server's TLS: psql with sslmode=verify-full");
+		return;
+	}
+	verdict = check_end(c, facts.not_after_ms, &end);
+	if (verdict == DOCTOR_PROBLEM)
+		check_bad(c, "certificate", "renew the certificate on the database server today", "the certificate of %s %s",
+		    facts.subject, end);
+	else if (verdict == DOCTOR_WARNING)
+		check_warn(c, "certificate", "renew the certificate on the database server; when it ends, nobody can sign in",
+		    "the certificate of %s %s", facts.subject, end);
+	else
+		check_ok(c, "certificate", "the server's certificate is trusted and %s", end);
 }
 
 static void
@@ -58,6 +82,17 @@ look_at_health(struct check *c, const struct db_health *h)
 		check_ok(c, "log", "%s, write-ahead log %s", bytes_text(c->op, h->size_bytes), bytes_text(c->op, h->wal_bytes));
 }
 
+static const char *
+mend_opening(struct op *op)
+{
+	if (db_file(op->config->database))
+		return "run the doctor as root or as the user of the daemon; if that is so, restore a backup";
+	if (strstr(op_failure(op), "certificate"))
+		return "renew the certificate of the database server, or name its authority with sslrootcert; to see it: "
+		       "openssl s_client -starttls postgres -connect HOST:PORT";
+	return "look whether the database server runs, whether it lets this machine in, and at the key \"database\"";
+}
+
 void
 check_database(struct check *c)
 {
@@ -71,18 +106,17 @@ check_database(struct check *c)
 		return;
 	}
 	if (rc) {
-		check_failed(c, "",
-		    !db_file(c->op->config->database)
-			? "look whether the database server runs, whether it lets this machine in, and at the key \"database\""
-			: "run the doctor as root or as the user of the daemon; if that is so, restore a backup");
+		check_failed(c, "", mend_opening(c->op));
 		return;
 	}
-	if (db_examine(c->op, db, &health)) {
+	if (db_examine(c->op, db, certificate_of_peer, &health)) {
 		check_failed(c, "", "look whether the database answers at all, then run this again");
 	} else {
 		check_ok(c, "", "%s opens%s", health.place, health.is_claimed ? "; a daemon works on it" : "");
 		look_at_schema(c, db);
 		look_at_health(c, &health);
+		if (health.certificate)
+			look_at_certificate(c, health.certificate);
 	}
 	db_close(db);
 }

@@ -125,9 +125,9 @@ db_open_reader(struct op *op, const char *dsn, struct db **ret)
 }
 
 int
-db_examine(struct op *op, struct db *db, struct db_health *ret)
+db_examine(struct op *op, struct db *db, int (*certificate_of)(struct op *op, void *tls, char **ret_pem), struct db_health *ret)
 {
-	*ret = (struct db_health){ .place = db->engine->name };
+	*ret = (struct db_health){ .place = db->engine->name, .certificate_of = certificate_of };
 	return db->engine->examine ? db->engine->examine(op, db, ret) : 0;
 }
 

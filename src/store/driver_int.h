@@ -49,6 +49,7 @@ struct db_rows_in {
 };
 
 struct db_findings;                     /* store/check.h */
+struct db_health;
 
 struct db_engine {
 	const char *name;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "driver_pg_int.h"
+#include "store/check.h"
 
 static const char look_server[] =
     "SELECT current_setting('server_version'), CASE WHEN pg_is_in_recovery() THEN 'standby'"
@@ -27,6 +28,23 @@ why_unwritable(struct op *op, const PGresult *result)
 	return NULL;
 }
 
+/* What the server showed; without TLS (a socket of this machine) nothing. */
+static int
+read_certificate(struct op *op, struct pg_db *db, struct db_health *ret)
+{
+	struct pg_connection *c;
+	char *pem;
+	int rc = pg_take(op, db, op->deadline_ms, &c);
+
+	if (rc)
+		return rc;
+	if (PQsslInUse(c->conn) && ret->certificate_of(op, PQgetssl(c->conn), &pem) == 0)
+		ret->certificate = pem;
+	op_forgive(op);
+	pg_give(db, c);
+	return 0;
+}
+
 int
 pg_examine(struct op *op, struct db *head, struct db_health *ret)
 {
@@ -44,6 +62,9 @@ pg_examine(struct op *op, struct db *head, struct db_health *ret)
 	ret->is_checked = false;
 	has_lease = *PQgetvalue(result, 0, 3);
 	PQclear(result);
+	rc = read_certificate(op, db, ret);
+	if (rc)
+		return rc;
 	if (!has_lease)
 		return 0;
 	rc = pg_ask_alone(op, db, look_lease, NULL, 0, &result);
