@@ -2,7 +2,9 @@
 /* The HTTP server: what a handler gets to see, paths in one form, lanes, UNIX sockets, stopping. */
 #include "hooks.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -356,4 +358,52 @@ Test(http, what_the_loop_cannot_answer_goes_to_the_lane)
 	cr_expect_null(strstr(text, "X-First"), "%s", text);
 	cr_expect_eq(seen.calls, 2);
 	raw_server_close(&s);
+}
+
+/* Those who connect all the time, until told to end. */
+static _Atomic bool is_enough;
+static _Atomic int crowd_port;
+
+static void *
+crowd(void *arg)
+{
+	(void)arg;
+	while (!is_enough) {
+		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)crowd_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+			(void)!write(fd, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n", 28);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* A loop of libmicrohttpd and the thread that stops the door may take the listening socket out at the same time. */
+Test(http, a_stop_under_load_is_a_stop, .timeout = 120)
+{
+	int (*found)(int, int, int, struct epoll_event *) = (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_DEFAULT, "epoll_ctl");
+	int set = epoll_create1(EPOLL_CLOEXEC), other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct seen seen = { 0 };
+	pthread_t threads[4];
+
+	/* what the library finds: the second to take it out is none who fails, and everything else is as it was */
+	cr_expect_eq(found(set, EPOLL_CTL_DEL, other, NULL), 0);
+	cr_expect_eq(found(set, EPOLL_CTL_DEL, -1, NULL), 0);
+	cr_expect_eq(found(set, EPOLL_CTL_MOD, other, &(struct epoll_event){ 0 }), -1);
+	close(other);
+	close(set);
+	for (int round = 0; round < 60; round++) {
+		struct raw_server s = raw_server_open((struct http_options){ .hooks = &test_hooks, .tag = &seen, .max_connections = 480, .threads = 4 });
+
+		crowd_port = s.port;
+		for (size_t i = 0; i < countof(threads) && !round; i++)
+			pthread_create(&threads[i], NULL, crowd, NULL);
+		usleep(2000);
+		http_quiesce(s.http);
+		raw_server_close(&s);
+	}
+	is_enough = true;
+	for (size_t i = 0; i < countof(threads); i++)
+		pthread_join(threads[i], NULL);
 }
