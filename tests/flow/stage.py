@@ -239,7 +239,7 @@ class Stage:
     def start_directory(self):
         env = {**os.environ, "SAMPLE_PASSWORD": self.password, "SERVICE_PASSWORD": self.service_password}
         fixture = FIXTURES[self.directory]
-        run(fixture, "start", self.path("directory"), *self.options, env=env, stdin=subprocess.DEVNULL)
+        run(fixture, "start", self.path("directory"), *self.options, env=env, stdin=subprocess.DEVNULL, timeout=600)
         for line in run(fixture, "env", self.path("directory")).stdout.splitlines():
             name, _, value = line.partition("=")
             self.ldap[name] = value

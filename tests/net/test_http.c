@@ -380,7 +380,7 @@ crowd(void *arg)
 }
 
 /* A loop of libmicrohttpd and the thread that stops the door may take the listening socket out at the same time. */
-Test(http, a_stop_under_load_is_a_stop, .timeout = 120)
+Test(http, a_stop_under_load_is_a_stop, .timeout = 60)
 {
 	int (*found)(int, int, int, struct epoll_event *) = (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_DEFAULT, "epoll_ctl");
 	int set = epoll_create1(EPOLL_CLOEXEC), other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
