@@ -99,6 +99,81 @@ path_parameters(const char *path)
 	return list;
 }
 
+/* What a GET may be asked with: the options of the commands that send it. */
+enum {
+#define COMMAND(id, words, method, path, run, view, columns, text) ASKS_##id,
+#define PARAM(...)
+#include "tables/commands.def"
+#undef PARAM
+#undef COMMAND
+};
+
+static const char *const asked_paths[] = {
+#define COMMAND(id, words, method, path, run, view, columns, text) [ASKS_##id] = method " " path,
+#define PARAM(...)
+#include "tables/commands.def"
+#undef PARAM
+#undef COMMAND
+};
+
+static const struct {
+	int command;
+	const char *kind, *name, *text;
+} asked[] = {
+#define COMMAND(...)
+#define PARAM(command, option, kind, target, value, help) { ASKS_##command, #kind, target, help },
+#include "tables/commands.def"
+#undef PARAM
+#undef COMMAND
+};
+
+/* Once, although several commands have it. */
+static void
+add_query(json_t *list, const char *name, const char *text, json_t *schema)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(list, i, one)
+		if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0) {
+			json_decref(schema);
+			return;
+		}
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", name, "in", "query", "description", text, "schema", schema));
+}
+
+static bool
+has_pages(const char *answer)
+{
+	const struct shape *shape;
+
+	for (size_t i = 0; answer && (shape = shape_at(i)); i++)
+		for (size_t j = 0; !strcmp(shape->name, answer) && j < shape->n; j++)
+			if (!strcmp(shape->fields[j].name, "next"))
+				return true;
+	return false;
+}
+
+static json_t *
+parameters(const struct route *route)
+{
+	json_t *list = path_parameters(route->path);
+
+	if (route->method != HTTP_GET)
+		return list;
+	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+		const char *path = asked_paths[asked[i].command];
+
+		if (!strcmp(asked[i].kind, "QUERY") && !strncmp(path, "GET ", 4) && !strcmp(path + 4, route->path))
+			add_query(list, asked[i].name, asked[i].text, json_pack("{s:s}", "type", "string"));
+	}
+	if (has_pages(route->answer_shape)) {
+		add_query(list, "limit", "Items of a page.", json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 1000));
+		add_query(list, "after", "Cursor: next of the page before.", json_pack("{s:s}", "type", "string"));
+	}
+	return list;
+}
+
 static json_t *
 content(const char *type, json_t *schema)
 {
@@ -110,7 +185,7 @@ operation(const struct route *route)
 {
 	json_t *answer = json_pack("{s:s}", "description", "Done.");
 	json_t *object = json_pack("{s:s, s:s, s:s, s:o}", "operationId", route->handler_name, "summary", route->text, "x-permission",
-	    permissions[route->guard], "parameters", path_parameters(route->path));
+	    permissions[route->guard], "parameters", parameters(route));
 
 	if (route->body_shape)
 		json_object_set_new(object, "requestBody", json_pack("{s:b, s:o}", "required", 1, "content",

@@ -531,7 +531,7 @@ die_claimed(void)
 		struct op *op = store_op();
 		struct db *db;
 
-			_exit(db_open(op, store_dsn, &db) || db_claim(op, db) ? 1 : 0);
+		_exit(db_open(op, store_dsn, &db) || db_claim(op, db) ? 1 : 0);
 	}
 	int status;
 
