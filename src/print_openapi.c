@@ -168,7 +168,8 @@ parameters(const struct route *route)
 			add_query(list, asked[i].name, asked[i].text, json_pack("{s:s}", "type", "string"));
 	}
 	if (has_pages(route->answer_shape)) {
-		add_query(list, "limit", "Items of a page.", json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 1000));
+		add_query(list, "limit", "Items of a page.",
+		    json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 1000));
 		add_query(list, "after", "Cursor: next of the page before.", json_pack("{s:s}", "type", "string"));
 	}
 	return list;
