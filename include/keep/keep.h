@@ -14,8 +14,6 @@
 #include "base/op.h"
 #include "store/check.h"
 
-#define KEEP_REOPENED_MAX 500
-
 /* What a backup says about itself. */
 struct backup {
 	const char *id;                 /* UUID */
@@ -27,7 +25,7 @@ struct backup {
 	/* not in the file's head: what was counted */
 	int64_t rows, bytes;
 	const char *kept;               /* restore: where the database from before is; NULL when there was none */
-	/* restore: login names that were disabled here in that one and are not in this; at most KEEP_REOPENED_MAX.  Not compared: it cannot be read */
+	/* restore: login names that were disabled here in that one and are not in this.  Not compared: it cannot be read */
 	const char **reopened;
 	size_t n_reopened;
 	bool is_compared;

@@ -6,6 +6,8 @@
 #include "keep_int.h"
 #include "store/user.h"
 
+#define DISABLED_MAX 100000
+
 struct look {
 	size_t limit, n;
 	struct user **v;
@@ -16,7 +18,10 @@ list_body(struct op *op, void *arg)
 {
 	struct look *look = arg;
 
-	return db_user_list_disabled_here(op, look->limit, &look->v, &look->n);
+	int rc = db_user_list_disabled_here(op, look->limit, &look->v, &look->n);
+
+	/* to tell of some would look like all */
+	return rc || look->n < look->limit ? rc : op_fail(op, ERR_TOO_LARGE, "too many accounts are disabled here to compare them");
 }
 
 /* Keeps those that are not disabled here in the restored one: active there, or not known there yet. */
@@ -24,6 +29,7 @@ static int
 keep_body(struct op *op, void *arg)
 {
 	struct look *look = arg;
+	struct user **kept = op_alloc(op, look->n * sizeof(*kept));
 	size_t n = 0;
 
 	for (size_t i = 0; i < look->n; i++) {
@@ -34,8 +40,9 @@ keep_body(struct op *op, void *arg)
 			return rc;
 		op_forgive(op);
 		if (rc || now->local_active)
-			look->v[n++] = look->v[i];
+			kept[n++] = look->v[i];
 	}
+	look->v = kept;
 	look->n = n;
 	return 0;
 }
@@ -64,7 +71,7 @@ look_into(struct op *op, const char *file, int (*body)(struct op *op, void *arg)
 void
 reopened_find(struct op *op, const char *old, const char *restored, struct backup *ret)
 {
-	struct look look = { .limit = KEEP_REOPENED_MAX };
+	struct look look = { .limit = DISABLED_MAX };
 
 	ret->is_compared = look_into(op, old, list_body, &look) == 0 && look_into(op, restored, keep_body, &look) == 0;
 	op_forgive(op);
