@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * OpenAPI 3.1 of the administration API, made of the tables routes and shapes.  Read print_openapi first; below it a function for each
- * level of the document: path, operation, schema, field.
+ * OpenAPI 3.1 of the administration API, made of the tables routes, commands and shapes.  Read print_openapi first; above it a function
+ * for each level of the document: path, operation, schema, field.
  */
 #include <stdio.h>
 #include <string.h>

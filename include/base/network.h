@@ -11,6 +11,8 @@
 #include "base/mem.h"
 
 #define ADDRESS_TEXT_BYTES 46
+#define ENDPOINT_HOST_BYTES 64
+#define ENDPOINT_PORT_BYTES 6
 
 struct address {
 	unsigned char bytes[16];
@@ -35,6 +37,8 @@ const char *address_text(const struct address *address, char ret[static ADDRESS_
  * the arena.
  */
 const char *networks_read(struct arena *mem, const char *text, struct networks *ret);
+/* Parts of "127.0.0.1:7443" and "[::1]:7443"; the port is a number up to 65535, the host is not looked at. */
+bool endpoint_split(const char *text, char host[static ENDPOINT_HOST_BYTES], char port[static ENDPOINT_PORT_BYTES]);
 /* 127.0.0.0/8 and ::1. */
 bool address_is_loopback(const struct address *address);
 bool networks_have(const struct networks *networks, const struct address *address);

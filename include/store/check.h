@@ -43,13 +43,11 @@ struct db_health {
 	bool is_claimed;                /* a daemon works on it */
 	const char *unwritable;         /* why it cannot be written; NULL when it can */
 	const char *certificate;        /* PEM, that a server showed; NULL: a file, or no TLS */
-	/* given by who asks: reads the certificate from the SSL of a connection, which is not this room's business */
-	int (*certificate_of)(struct op *op, void *tls, char **ret_pem);
 	const char *damage;             /* what the engine's quick check found; NULL: nothing */
 	bool is_checked;                /* the quick check came to its end before the deadline; a server has none */
 	int64_t size_bytes, wal_bytes;  /* wal 0 for a server */
 };
-/* Looks at a database that db_open_reader opened, within the op's deadline; changes nothing in it.  certificate_of: see above. */
-int db_examine(struct op *op, struct db *db, int (*certificate_of)(struct op *op, void *tls, char **ret_pem), struct db_health *ret) MUST_CHECK;
+/* Looks at a database that db_open_reader opened, within the op's deadline; changes nothing in it.  certificate_of: for a server. */
+int db_examine(struct op *op, struct db *db, db_certificate_of *certificate_of, struct db_health *ret) MUST_CHECK;
 
 #endif

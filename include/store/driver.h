@@ -28,6 +28,8 @@
 
 struct db;
 struct db_rows;
+/* Reads the certificate from the SSL of a connection, which is not this room's business (crypt/certificate.h has one). */
+typedef int db_certificate_of(struct op *op, void *tls, char **ret_pem);
 
 /* A statement constant; its name is unique in the program.  The linker collects them into one table. */
 struct sql {

@@ -145,21 +145,14 @@ config_database_shown(struct arena *mem, const char *text)
 	return out.text;
 }
 
-/* "127.0.0.1:7443" or "[::1]:7443": a name would have to be asked for (net/http.h). */
+/* Listening never waits for a resolver, so a name is none. */
 static bool
-is_listen(const char *text, const char *colon)
+is_listen(const char *text)
 {
-	bool is_six = *text == '[';
-	const char *from = text + is_six;
-	ptrdiff_t n = colon - from - is_six;
-	char host[ADDRESS_TEXT_BYTES];
+	char host[ENDPOINT_HOST_BYTES], port[ENDPOINT_PORT_BYTES];
 	struct address address;
 
-	if (n <= 0 || n >= (ptrdiff_t)sizeof(host) || !is_port(colon + 1) || colon[1] == '0' || is_six != (colon[-1] == ']'))
-		return false;
-	memcpy(host, from, (size_t)n);
-	host[n] = '\0';
-	return is_six == (strchr(host, ':') != NULL) && address_read(host, &address);
+	return endpoint_split(text, host, port) && *port != '0' && address_read(host, &address);
 }
 
 /* What is wrong with a text of this type, or NULL. */
@@ -183,7 +176,7 @@ text_fault(struct arena *mem, const struct config_row *row, const char *text)
 			return "must have a port from 1 to 65535, or none";
 		return NULL;
 	case CONFIG_LISTEN:
-		if (!colon || !is_listen(text, colon))
+		if (!is_listen(text))
 			return "must be an IP address and a port from 1 to 65535, for example 127.0.0.1:7443 or [::1]:7443";
 		return NULL;
 	case CONFIG_LEVEL:

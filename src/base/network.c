@@ -3,6 +3,7 @@
 #include "base/network.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -140,4 +141,29 @@ address_oddity(const struct address *address)
 	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
 		return "link-local";
 	return b[0] == 0xff ? "multicast" : NULL;
+}
+
+bool
+endpoint_split(const char *text, char host[static ENDPOINT_HOST_BYTES], char port[static ENDPOINT_PORT_BYTES])
+{
+	const char *colon = strrchr(text, ':');
+	const char *start = text;
+	size_t n;
+
+	if (!colon)
+		return false;
+	n = (size_t)(colon - text);
+	if (n >= 2 && text[0] == '[' && colon[-1] == ']') {
+		start = text + 1;
+		n -= 2;
+	} else if (memchr(text, ':', n)) {
+		return false;
+	}
+	if (n == 0 || n >= ENDPOINT_HOST_BYTES || !colon[1] || strlen(colon + 1) >= ENDPOINT_PORT_BYTES ||
+	    strspn(colon + 1, "0123456789") != strlen(colon + 1))
+		return false;
+	memcpy(host, start, n);
+	host[n] = '\0';
+	memcpy(port, colon + 1, strlen(colon + 1) + 1);
+	return strtol(port, NULL, 10) <= 65535;
 }

@@ -20,31 +20,6 @@
 
 #define BACKLOG 512
 
-/* Parts of "127.0.0.1:7443" and "[::1]:7443"; addresses only, so that listening never waits for a resolver. */
-static bool
-listen_split(const char *listen, char host[static 64], char port[static 8])
-{
-	const char *colon = strrchr(listen, ':');
-	const char *start = listen;
-	size_t n;
-
-	if (!colon)
-		return false;
-	n = (size_t)(colon - listen);
-	if (n >= 2 && listen[0] == '[' && colon[-1] == ']') {
-		start = listen + 1;
-		n -= 2;
-	} else if (memchr(listen, ':', n)) {
-		return false;
-	}
-	if (n == 0 || n > 63 || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1))
-		return false;
-	memcpy(host, start, n);
-	host[n] = '\0';
-	memcpy(port, colon + 1, strlen(colon + 1) + 1);
-	return strtol(port, NULL, 10) <= 65535;
-}
-
 static int
 bound_port(int fd)
 {
@@ -63,10 +38,10 @@ listen_tcp(struct op *op, const char *listen_at, int *ret_fd, int *ret_port)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
 	struct addrinfo *found;
-	char host[64], port[8];
+	char host[ENDPOINT_HOST_BYTES], port[ENDPOINT_PORT_BYTES];
 	int fd, on = 1, off = 0, failed;
 
-	if (!listen_split(listen_at, host, port) || getaddrinfo(host, port, &hints, &found) != 0)
+	if (!endpoint_split(listen_at, host, port) || getaddrinfo(host, port, &hints, &found) != 0)
 		return op_fail(op, ERR_CONFIG, "%s is no address to listen on: write for example 127.0.0.1:7443 or [::1]:7443", listen_at);
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0) {

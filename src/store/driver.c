@@ -125,10 +125,10 @@ db_open_reader(struct op *op, const char *dsn, struct db **ret)
 }
 
 int
-db_examine(struct op *op, struct db *db, int (*certificate_of)(struct op *op, void *tls, char **ret_pem), struct db_health *ret)
+db_examine(struct op *op, struct db *db, db_certificate_of *certificate_of, struct db_health *ret)
 {
-	*ret = (struct db_health){ .place = db->engine->name, .certificate_of = certificate_of };
-	return db->engine->examine ? db->engine->examine(op, db, ret) : 0;
+	*ret = (struct db_health){ .place = db->engine->name };
+	return db->engine->examine ? db->engine->examine(op, db, certificate_of, ret) : 0;
 }
 
 void

@@ -91,7 +91,7 @@ struct db_engine {
 	/* A copy of the database beside it, before migrating from version; may be NULL. */
 	int (*copy)(struct op *op, struct db *db, int version);
 	/* Fills what it knows of the health; may be NULL. */
-	int (*examine)(struct op *op, struct db *db, struct db_health *ret);
+	int (*examine)(struct op *op, struct db *db, db_certificate_of *certificate_of, struct db_health *ret);
 	/* Adds what it finds wrong with itself; may be NULL. */
 	int (*check)(struct op *op, struct db *db, struct db_findings *ret);
 	/* What the tokens of schema files mean: @int @text @blob @strict @keyed. */

@@ -176,7 +176,7 @@ void pg_finish(struct db_rows *rows);
 struct db_value pg_value(struct db_rows *rows, int column);
 int pg_script(struct op *op, struct db_txn *txn, const char *text);
 
-int pg_examine(struct op *op, struct db *db, struct db_health *ret);
+int pg_examine(struct op *op, struct db *db, db_certificate_of *certificate_of, struct db_health *ret);
 
 int pg_check(struct op *op, struct db *db, struct db_findings *ret);
 
@@ -195,7 +195,8 @@ void pg_outcomes_tidy(struct pg_db *db, struct pg_connection *c);
 
 /* ---- driver_pg_room.c ---- */
 
-/* code: what a statement failed with (SQLSTATE). */
+/* code: what a statement failed with (SQLSTATE).  Why the server takes no writes at all; NULL: it does. */
+const char *pg_refusal(const char *code);
 void pg_note_refusal(struct pg_db *db, const char *code);
 bool pg_is_refusing(struct db *db);
 /* 0 when there is room again. */

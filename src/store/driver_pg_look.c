@@ -30,7 +30,7 @@ why_unwritable(struct op *op, const PGresult *result)
 
 /* What the server showed; without TLS (a socket of this machine) nothing. */
 static int
-read_certificate(struct op *op, struct pg_db *db, struct db_health *ret)
+read_certificate(struct op *op, struct pg_db *db, db_certificate_of *certificate_of, const char **ret)
 {
 	struct pg_connection *c;
 	char *pem;
@@ -38,15 +38,15 @@ read_certificate(struct op *op, struct pg_db *db, struct db_health *ret)
 
 	if (rc)
 		return rc;
-	if (PQsslInUse(c->conn) && ret->certificate_of(op, PQgetssl(c->conn), &pem) == 0)
-		ret->certificate = pem;
+	if (PQsslInUse(c->conn) && certificate_of(op, PQgetssl(c->conn), &pem) == 0)
+		*ret = pem;
 	op_forgive(op);
 	pg_give(db, c);
 	return 0;
 }
 
 int
-pg_examine(struct op *op, struct db *head, struct db_health *ret)
+pg_examine(struct op *op, struct db *head, db_certificate_of *certificate_of, struct db_health *ret)
 {
 	struct pg_db *db = (struct pg_db *)head;
 	bool has_lease;
@@ -62,7 +62,7 @@ pg_examine(struct op *op, struct db *head, struct db_health *ret)
 	ret->is_checked = false;
 	has_lease = *PQgetvalue(result, 0, 3);
 	PQclear(result);
-	rc = read_certificate(op, db, ret);
+	rc = read_certificate(op, db, certificate_of, &ret->certificate);
 	if (rc)
 		return rc;
 	if (!has_lease)

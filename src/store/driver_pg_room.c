@@ -12,12 +12,18 @@
 static const char room_try[] =
     "CREATE TEMP TABLE kw_room ON COMMIT DROP AS SELECT repeat('x', 100) AS x FROM generate_series(1, 2000)";
 
+const char *
+pg_refusal(const char *code)
+{
+	/* PostgreSQL, Appendix A: disk_full, read_only_sql_transaction */
+	return !strcmp(code, "53100") ? "the disk of the database server is full" :
+	    !strcmp(code, "25006") ? "the database server is a standby, or only allows reading" : NULL;
+}
+
 void
 pg_note_refusal(struct pg_db *db, const char *code)
 {
-	/* PostgreSQL, Appendix A: disk_full, read_only_sql_transaction */
-	const char *why = !strcmp(code, "53100") ? "the disk of the database server is full" :
-	    !strcmp(code, "25006") ? "the database server is a standby, or only allows reading" : NULL;
+	const char *why = pg_refusal(code);
 
 	if (why && !atomic_exchange(&db->is_refusing, true))
 		log_line(LOG_LEVEL_ERROR, "store.refuses", "why", why, NULL);

@@ -71,8 +71,8 @@ is_retried(const struct pg_txn *txn, const char *code)
 static int
 fail_sentence(struct op *op, const char *code, const char *text, const char *what)
 {
-	if (is_class(code, "53100"))
-		return op_fail(op, ERR_STORE, "%s: the disk of the database server is full", what);
+	if (pg_refusal(code))
+		return op_fail(op, ERR_STORE, "%s: %s", what, pg_refusal(code));
 	if (is_class(code, "53"))
 		return op_fail(op, ERR_STORE, "%s: the database server has no resources left: %s", what, text);
 	if (is_class(code, "23"))
@@ -87,8 +87,6 @@ fail_sentence(struct op *op, const char *code, const char *text, const char *wha
 	/* nothing of ours divides but the question whether a statement changed a row */
 	if (is_class(code, "22012"))
 		return op_fail(op, ERR_STALE, "%s: nothing to change", what);
-	if (is_class(code, "25006"))
-		return op_fail(op, ERR_STORE, "%s: the database server is a standby, or only allows reading", what);
 	return op_fail(op, ERR_STORE, "%s: %s (PostgreSQL code %s)", what, text, code);
 }
 

@@ -75,7 +75,7 @@ struct sqlite_db *sqlite_db_new(const char *path);
 int sqlite_open_reader(struct op *op, const char *dsn, struct db **ret);
 void sqlite_tidy(struct sqlite_db *db);
 int sqlite_check(struct op *op, struct db *db, struct db_findings *ret);
-int sqlite_examine(struct op *op, struct db *db, struct db_health *ret);
+int sqlite_examine(struct op *op, struct db *db, db_certificate_of *certificate_of, struct db_health *ret);
 void sqlite_close(struct db *db);
 int sqlite_copy(struct op *op, struct db *db, int version);
 int sqlite_connection_open(struct op *op, struct sqlite_db *db, struct sqlite_connection *connection, bool is_reader);

@@ -152,10 +152,11 @@ quick_check(struct op *op, struct sqlite_db *db, struct db_health *ret)
 }
 
 int
-sqlite_examine(struct op *op, struct db *head, struct db_health *ret)
+sqlite_examine(struct op *op, struct db *head, db_certificate_of *certificate_of, struct db_health *ret)
 {
 	struct sqlite_db *db = (struct sqlite_db *)head;
 
+	(void)certificate_of;
 	ret->file = op_strdup(op, db->path);
 	ret->place = op_printf(op, "SQLite, %s", db->path);
 	ret->size_bytes = file_bytes(db->path);
